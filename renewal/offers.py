@@ -1,0 +1,1 @@
+"""Sums of the offers: pure, without Django."""

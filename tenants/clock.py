@@ -1,0 +1,61 @@
+"""The product's now: real time plus an offset kept in the database.
+
+Edges ask here and pass `now` or `today` on; verbs never look at a clock. Only the demo and tests
+may move it, and a system check refuses a moved clock elsewhere.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+
+from tenants.models import Clock
+
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+
+
+class ClockIsReal(Exception):
+    """The clock may not be moved here."""
+
+
+def now() -> datetime:
+    """The product's now, in UTC."""
+    real = datetime.now(UTC)
+    if not settings.IS_SHELTERED:
+        return real
+    row = Clock.objects.first()
+    return real + row.offset if row else real
+
+
+def today() -> date:
+    """The day it is in Shanghai."""
+    return day_of(now())
+
+
+def day_of(moment: datetime) -> date:
+    """The day in Shanghai on which `moment` falls."""
+    return moment.astimezone(SHANGHAI).date()
+
+
+def at(day: date, hour: int = 0, minute: int = 0) -> datetime:
+    """That time of that day in Shanghai, in UTC."""
+    return datetime(day.year, day.month, day.day, hour, minute, tzinfo=SHANGHAI).astimezone(UTC)
+
+
+def set_to(moment: datetime) -> None:
+    """Make `moment` the product's now; time runs on from there. Raises `ClockIsReal` in production."""
+    if not settings.IS_SHELTERED:
+        raise ClockIsReal("The clock can be moved only in the demo and in tests.")
+    Clock.objects.update_or_create(id=True, defaults={"offset": moment - datetime.now(UTC)})
+
+
+def advance(step: timedelta) -> None:
+    """Move the product's now by `step`."""
+    set_to(now() + step)
+
+
+def reset() -> None:
+    """Return to real time."""
+    Clock.objects.all().delete()

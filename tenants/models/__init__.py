@@ -1,0 +1,55 @@
+"""The shared tenant model, split by noun."""
+
+from tenants.models.happened import DoorMonth, Event, Feature, TenantTag
+from tenants.models.owed import Grant, Perk
+from tenants.models.told import Attempt, Click, Link, Message, Pause
+from tenants.models.who import (
+    Alias,
+    Announcement,
+    Building,
+    Clock,
+    Consent,
+    Device,
+    Flat,
+    JobRun,
+    Lease,
+    LeaseRevision,
+    LeaseTenant,
+    Membership,
+    Staff,
+    Tenant,
+    Unit,
+    User,
+    WaitingContract,
+)
+
+__all__ = [
+    "Alias",
+    "Announcement",
+    "Attempt",
+    "Building",
+    "Click",
+    "Clock",
+    "Consent",
+    "Device",
+    "DoorMonth",
+    "Event",
+    "Feature",
+    "Flat",
+    "Grant",
+    "JobRun",
+    "Lease",
+    "LeaseRevision",
+    "LeaseTenant",
+    "Link",
+    "Membership",
+    "Message",
+    "Pause",
+    "Perk",
+    "Staff",
+    "Tenant",
+    "TenantTag",
+    "Unit",
+    "User",
+    "WaitingContract",
+]

@@ -1,0 +1,151 @@
+"""What we told them: messages, attempts, links and clicks."""
+
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from tenants.models.who import Announcement, Lease, Tenant, User
+
+
+class Message(models.Model):
+    """Anything sent out, of any room and class. `tenants.outbox` is its only writer."""
+
+    class Class(models.TextChoices):
+        MARKETING = "marketing", _("marketing")
+        SERVICE = "service", _("service")
+        CODE = "code", _("code")
+        STAFF = "staff", _("staff")
+        SYSTEM = "system", _("system")
+
+    class State(models.TextChoices):
+        PLANNED = "planned", _("planned")
+        QUEUED = "queued", _("queued")
+        SENDING = "sending", _("sending")
+        UNKNOWN = "unknown", _("unknown")
+        ACCEPTED = "accepted", _("accepted")
+        DELIVERED = "delivered", _("delivered")
+        UNDELIVERED = "undelivered", _("undelivered")
+        FAILED = "failed", _("failed")
+        PARKED = "parked", _("parked")
+        SUPPRESSED = "suppressed", _("suppressed")
+        CANCELLED = "cancelled", _("cancelled")
+        EXPIRED = "expired", _("expired")
+        DEAD = "dead", _("dead")
+
+    key = models.CharField(_("key"), max_length=120, unique=True)
+    klass = models.CharField(_("class"), max_length=12, choices=Class.choices)
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, null=True, related_name="+")
+    user = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
+    lease = models.ForeignKey(Lease, on_delete=models.PROTECT, null=True, related_name="+")
+    channel = models.CharField(_("channel"), max_length=16)
+    text = models.CharField(_("text"), max_length=500)  # a code's digits are never here: "{code}" is
+    link_purpose = models.CharField(max_length=16, blank=True)  # a link is rendered when it is sent
+    claims = models.ForeignKey(Announcement, on_delete=models.PROTECT, null=True, related_name="+")
+    stops_on_answer = models.BooleanField(default=False)  # cancelled once the lease is renewed or noticed
+    state = models.CharField(_("state"), max_length=12, choices=State.choices, default=State.PLANNED)
+    reason = models.CharField(_("reason"), max_length=200, blank=True)  # why suppressed, expired, parked …
+    not_before = models.DateTimeField(_("not before"))
+    deadline = models.DateTimeField(_("deadline"))
+    attempt = models.PositiveIntegerField(_("attempt"), default=0)  # also the fencing token
+    lease_until = models.DateTimeField(null=True)  # the claim's, by the database's clock
+    created_at = models.DateTimeField(_("created"))
+    sent_at = models.DateTimeField(_("accepted at"), null=True)
+    changed_at = models.DateTimeField(_("changed"))
+
+    class Meta:
+        verbose_name = _("message")
+        verbose_name_plural = _("messages")
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(tenant__isnull=False) | Q(user__isnull=False) | Q(klass="system"),
+                name="message_has_a_recipient",
+            ),
+            models.CheckConstraint(
+                condition=Q(state="sending", lease_until__isnull=False) | ~Q(state="sending"),
+                name="message_sending_is_leased",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["not_before", "id"], name="message_due", condition=Q(state__in=["planned", "queued"])),
+            models.Index(fields=["lease_until"], name="message_sending", condition=Q(state="sending")),
+            models.Index(fields=["tenant", "klass", "sent_at"], name="message_of_tenant"),
+        ]
+
+    def __str__(self) -> str:
+        return self.key
+
+
+class Attempt(models.Model):
+    """One try of one message through one channel."""
+
+    message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="+")
+    number = models.PositiveIntegerField(_("number"))
+    channel = models.CharField(_("channel"), max_length=16)
+    outcome = models.CharField(_("outcome"), max_length=16, blank=True)  # empty while it is on its way
+    provider_ref = models.CharField(_("provider reference"), max_length=120, blank=True)
+    detail = models.CharField(_("detail"), max_length=300, blank=True)
+    started_at = models.DateTimeField(_("started"))
+    finished_at = models.DateTimeField(_("finished"), null=True)
+
+    class Meta:
+        verbose_name = _("attempt")
+        verbose_name_plural = _("attempts")
+        constraints = [models.UniqueConstraint(fields=["message", "number"], name="attempt_once")]
+
+    def __str__(self) -> str:
+        return f"{self.message_id}#{self.number} {self.outcome}"
+
+
+class Pause(models.Model):
+    """A channel that a person has stopped; "*" stops everything."""
+
+    channel = models.CharField(_("channel"), max_length=16, unique=True)
+    by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
+    at = models.DateTimeField(_("at"))
+
+    class Meta:
+        verbose_name = _("paused channel")
+        verbose_name_plural = _("paused channels")
+
+    def __str__(self) -> str:
+        return self.channel
+
+
+class Link(models.Model):
+    """One link per message or touchpoint scan. Only the hash of its token is kept."""
+
+    class Purpose(models.TextChoices):
+        PROPOSAL = "proposal", _("renewal proposal")
+
+    token_hash = models.CharField(max_length=64, unique=True)  # SHA-256, hex
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="+")
+    lease = models.ForeignKey(Lease, on_delete=models.CASCADE, related_name="+")
+    purpose = models.CharField(_("purpose"), max_length=16, choices=Purpose.choices)
+    carrier = models.CharField(_("carrier"), max_length=140, unique=True)  # "message:<key>", "door:<from>:<n>"
+    created_at = models.DateTimeField(_("created"))
+    expires_at = models.DateTimeField(_("expires"))
+    revoked_at = models.DateTimeField(_("revoked"), null=True)
+
+    class Meta:
+        verbose_name = _("link")
+        verbose_name_plural = _("links")
+        indexes = [models.Index(fields=["lease", "purpose"], name="link_of_lease")]
+
+    def __str__(self) -> str:
+        return f"{self.purpose} {self.carrier}"
+
+
+class Click(models.Model):
+    """That a link was opened by a POST; proven if a trusted gesture did it or a code confirmed it later."""
+
+    link = models.OneToOneField(Link, on_delete=models.CASCADE, related_name="+")
+    opened_at = models.DateTimeField(_("first opened"))
+    proven_at = models.DateTimeField(_("proven"), null=True)
+    proof = models.CharField(_("proof"), max_length=8, blank=True)  # "gesture", "code"
+
+    class Meta:
+        verbose_name = _("click")
+        verbose_name_plural = _("clicks")
+
+    def __str__(self) -> str:
+        return f"{self.link_id} {self.proof or 'unproven'}"
