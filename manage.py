@@ -15,7 +15,10 @@ def main() -> None:
     if not os.environ.get("DATABASE_URL") and not WITHOUT_DATABASE & set(sys.argv[1:2]):
         from renewal import embedded
 
+        is_fresh = not embedded.exists()
         embedded.start()
+        if is_fresh:
+            execute_from_command_line([sys.argv[0], "migrate", "-v", "0"])
     execute_from_command_line(sys.argv)
 
 

