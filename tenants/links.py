@@ -1,0 +1,116 @@
+"""Links and their clicks: one token per carrier, stored hashed, expiring, revocable. Reading one changes nothing.
+
+A token is derived by HMAC from its carrier, so a message tried twice carries the same address, and the
+database alone opens no page: it knows only the token's hash.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import re
+from datetime import datetime, timedelta
+from typing import Literal
+
+from django.conf import settings
+from django.db import transaction
+
+from tenants import clock
+from tenants.models import Click, Lease, Link, Tenant
+
+LIFETIME = timedelta(days=30)
+TOKEN = re.compile(r"[a-z2-7]{26}", re.ASCII)  # 128 bits in base32
+
+
+class NotUsable(Exception):
+    """This link opens nothing (any more)."""
+
+    def __init__(self, link: Link | None = None) -> None:
+        super().__init__(self.__doc__)
+        self.link = link
+
+
+class Unknown(NotUsable):
+    """There is no such link."""
+
+
+class Expired(NotUsable):
+    """This link has expired."""
+
+
+class Revoked(NotUsable):
+    """This link has been withdrawn."""
+
+
+def mint(
+    carrier: str, *, tenant: Tenant, lease: Lease, purpose: str, expires_at: datetime, now: datetime
+) -> tuple[Link, str]:
+    """The carrier has its one link; its row and its token. What was minted first stays as it was."""
+    token = _token(carrier)
+    link, _ = Link.objects.get_or_create(
+        carrier=carrier,
+        defaults={
+            "token_hash": _hash(token),
+            "tenant": tenant,
+            "lease": lease,
+            "purpose": purpose,
+            "created_at": now,
+            "expires_at": expires_at,
+        },
+    )
+    return link, token
+
+
+def url(token: str) -> str:
+    """The address a tenant sees."""
+    return f"{settings.SITE_URL}/r/{token}"
+
+
+def expiry(lease: Lease, *, now: datetime) -> datetime:
+    """When a link sent now stops working: the end of the lease's last day, and 30 days at most."""
+    return min(clock.at(lease.last_day + timedelta(days=1)), now + LIFETIME)
+
+
+def find(token: str, *, now: datetime) -> Link:
+    """The live link of this token. Raises `Unknown`, `Expired` or `Revoked`; changes nothing."""
+    if not TOKEN.fullmatch(token):
+        raise Unknown
+    link = Link.objects.select_related("tenant", "lease").filter(token_hash=_hash(token)).first()
+    if link is None:
+        raise Unknown
+    if link.revoked_at is not None:
+        raise Revoked(link)
+    if link.expires_at <= now:
+        raise Expired(link)
+    return link
+
+
+@transaction.atomic
+def open(link: Link, *, trusted: bool, now: datetime) -> Click:
+    """The link has its one click; proven if a person's gesture made it. Once proven it stays so."""
+    click, _ = Click.objects.get_or_create(link=link, defaults={"opened_at": now})
+    return prove(link, proof="gesture", now=now) if trusted else click
+
+
+def prove(link: Link, *, proof: Literal["gesture", "code"], now: datetime) -> Click:
+    """The link's click is proven, by its first proof; a link confirmed without an opening counts as opened now."""
+    click, _ = Click.objects.get_or_create(link=link, defaults={"opened_at": now})
+    Click.objects.filter(pk=click.pk, proven_at__isnull=True).update(proven_at=now, proof=proof)
+    click.refresh_from_db()
+    return click
+
+
+def revoke(lease: Lease, *, purpose: str, now: datetime) -> int:
+    """No link of this lease and purpose opens any more; says how many did until now."""
+    return Link.objects.filter(lease=lease, purpose=purpose, revoked_at__isnull=True).update(revoked_at=now)
+
+
+def _token(carrier: str) -> str:
+    # The prefix keeps links and one-time codes apart, though one key signs both.
+    mac = hmac.new(settings.LINK_KEY.encode(), f"link:{carrier}".encode(), hashlib.sha256).digest()
+    return base64.b32encode(mac[:16]).decode().rstrip("=").lower()
+
+
+def _hash(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
