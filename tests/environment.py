@@ -6,7 +6,10 @@ from pathlib import Path
 os.environ["STAGE"] = "test"
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "renewal.settings")
 os.environ.setdefault("DATA", str(Path(__file__).resolve().parent.parent / ".data" / "test"))
-if not os.environ.get("DATABASE_URL"):
+os.environ.setdefault(
+    "SERVER_URL", os.environ.get("DATABASE_URL", "")
+)  # for the products that tests start, tests/product.py
+if not os.environ["SERVER_URL"]:
     from renewal import embedded
 
     os.environ["DATABASE_URL"] = embedded.start()

@@ -19,6 +19,7 @@ import time
 import urllib.error
 import urllib.request
 from datetime import date
+from datetime import time as time_of_day
 from typing import Any, NoReturn
 
 from django.conf import settings
@@ -54,6 +55,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--port", type=int, default=8000)
+        parser.add_argument("--start", default="10:00", help="the time of day in Shanghai at the first start")
         parser.add_argument("--rooms", type=int, help="a smaller portfolio than the reference operator's 1,042 rooms")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -79,7 +81,7 @@ class Command(BaseCommand):
             embedded.MARK: str(embedded.data_dir()),
         }
         try:
-            self.prepare(options["rooms"])
+            self.prepare(options["rooms"], time_of_day.fromisoformat(options["start"]))
             status = self.supervise()
         except KeyboardInterrupt:
             status = 130
@@ -91,7 +93,7 @@ class Command(BaseCommand):
 
     # --- The first start -----------------------------------------------------------------------
 
-    def prepare(self, rooms: int | None) -> None:
+    def prepare(self, rooms: int | None, start: time_of_day) -> None:
         """The tables are current and, after the first start, the portfolio is in and one day has run."""
         self.say("Preparing the tables …")
         self.manage("migrate", "-v", "0")
@@ -101,7 +103,7 @@ class Command(BaseCommand):
         self.steps, self.step = len(SOURCES) + 2, 0
         self.take("Writing the sample portfolio", "sample", str(folder), *(["--rooms", str(rooms)] if rooms else []))
         if not Clock.objects.exists():
-            clock.set_to(clock.at(SAMPLE_TODAY, 10))
+            clock.set_to(clock.at(SAMPLE_TODAY, start.hour, start.minute))
         for source, name in SOURCES.items():
             self.take(f"Loading {source}", "load", source, str(folder / name))
         self.take("Running the first day", "run_day")

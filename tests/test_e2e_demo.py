@@ -1,0 +1,80 @@
+"""The demo starts, stops and comes back, however it was ended."""
+
+from __future__ import annotations
+
+import re
+import signal
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.product import Product
+
+
+@pytest.fixture(scope="module")
+def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
+    product = Product(tmp_path_factory.mktemp("demo"), rooms=24).start()
+    yield product
+    product.close()
+
+
+def names(product: Product) -> set[str]:
+    """Which of the product's processes run."""
+    lines = [" ".join(process.cmdline()) for process in product.processes()]
+    kinds = {"gunicorn": "web", "celery -A renewal -q worker": "worker", "beat": "beat", "postgres": "postgres"}
+    return {name for part, name in kinds.items() for line in lines if part in line}
+
+
+def everything(product: Product) -> set[str]:
+    return {"web", "worker", "beat"} | (set() if product.server else {"postgres"})
+
+
+def test_it_says_where_to_look_and_those_pages_answer(product: Product) -> None:
+    addresses = re.findall(r"http://127\.0\.0\.1:\d+/\S*", product.printed)
+    assert len(addresses) == 2
+    for address in addresses:
+        with urllib.request.urlopen(address) as page:
+            assert page.status == 200
+    assert "login demo, password demo" in product.printed
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_it_stops_everything_it_started_and_comes_back_with_its_data(product: Product, how: int) -> None:
+    leases = product.sql("select count(*) from tenants_lease")
+    if product.process.poll() is not None:
+        product.start()
+    assert names(product) == everything(product)
+    assert product.stop(how) == 0
+    assert names(product) == set()
+    product.start(timeout=60)
+    assert "Loading" not in product.printed
+    assert product.sql("select count(*) from tenants_lease") == leases
+
+
+def test_after_a_kill_the_next_start_ends_what_was_left(product: Product) -> None:
+    left = {process.pid for process in product.processes() if "postgres" not in process.name()}
+    product.stop(signal.SIGKILL)
+    assert left & {process.pid for process in product.processes()}, "nothing was left, so this test shows nothing"
+    product.start(timeout=60)
+    assert not left & {process.pid for process in product.processes()}
+    assert "that an earlier demo left running" in product.printed
+    assert names(product) == everything(product)
+
+
+def test_a_second_demo_of_the_port_is_refused_in_one_sentence(product: Product, tmp_path: Path) -> None:
+    other = Product(tmp_path, rooms=24)
+    other.command[2] = str(product.port)
+    with pytest.raises(AssertionError, match="Port .* is in use"):
+        other.start(timeout=60)
+    other.close()
+
+
+def test_the_second_start_takes_less_than_ten_seconds(product: Product) -> None:
+    product.stop()
+    began = time.monotonic()
+    product.start(timeout=60)
+    # A promise of the README, kept with a wide margin here: about three seconds on two cores.
+    assert time.monotonic() - began < 10
