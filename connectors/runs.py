@@ -1,0 +1,116 @@
+"""Book-keeping of what a source gave us: counts of rows, and the refused ones with their reasons."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.db import connection
+from django.db.models import QuerySet
+
+from connectors.models import Refusal, Run
+from connectors.records import BadRecord
+
+
+@dataclass(slots=True)
+class Counts:
+    """What became of the rows of one file: received = accepted + duplicate + rejected, always.
+
+    A verb counts a row by calling one of the three methods; a row is a duplicate when nothing it
+    says is new. A refusal without `raw` gets it from the file, by its line; one that must not be
+    kept (a door log without consent) brings a `raw` of its own that says no more than why.
+    """
+
+    accepted: int = 0
+    duplicate: int = 0
+    refused: list[BadRecord] = field(default_factory=list)
+
+    @property
+    def rejected(self) -> int:
+        return len(self.refused)
+
+    @property
+    def received(self) -> int:
+        return self.accepted + self.duplicate + self.rejected
+
+    def accept(self, rows: int = 1) -> None:
+        self.accepted += rows
+
+    def repeat(self, rows: int = 1) -> None:
+        self.duplicate += rows
+
+    def refuse(self, line: int, reason: str, raw: dict[str, Any] | None = None) -> None:
+        self.refused.append(BadRecord(line, reason, raw or {}))
+
+    def add(self, other: Counts) -> None:
+        self.accepted += other.accepted
+        self.duplicate += other.duplicate
+        self.refused.extend(other.refused)
+
+
+def digest(source: str, raw: dict[str, Any]) -> str:
+    """The same bad row has the same digest, wherever in whichever file it stood."""
+    text = json.dumps(raw, ensure_ascii=False, sort_keys=True)
+    return hashlib.sha256(f"{source}\n{text}".encode()).hexdigest()
+
+
+def begin(source: str, name: str, *, now: datetime) -> Run:
+    """A run of `source` over the file `name` is on the books."""
+    return Run.objects.create(source=source, name=name[:255], started_at=now)
+
+
+def finish(run: Run, counts: Counts, *, now: datetime) -> None:
+    """The run has its counts, and each refused row is in quarantine once, with its latest reason."""
+    run.received, run.accepted = counts.received, counts.accepted
+    run.duplicate, run.rejected = counts.duplicate, counts.rejected
+    run.finished_at = now
+    run.save()
+    quarantine(run, counts.refused, now=now)
+
+
+UPSERT = """
+    INSERT INTO connectors_refusal AS kept
+        (run_id, source, line, digest, raw, reason, attempts, first_seen_at, resolved_at)
+    SELECT %(run)s, %(source)s, line, digest, raw, reason, attempts, %(now)s, NULL
+    FROM jsonb_to_recordset(%(rows)s::jsonb)
+        AS row(line int, digest text, raw jsonb, reason text, attempts int)
+    ON CONFLICT (source, digest) DO UPDATE SET
+        run_id = excluded.run_id, line = excluded.line, reason = excluded.reason,
+        attempts = kept.attempts + excluded.attempts, resolved_at = NULL
+"""
+
+
+def quarantine(run: Run, refused: Iterable[BadRecord], *, now: datetime) -> None:
+    """Each of `refused` is in quarantine; one that was there already counts another attempt."""
+    rows: dict[str, dict[str, Any]] = {}
+    for bad in refused:
+        key = digest(run.source, bad.raw)
+        if key in rows:
+            rows[key]["attempts"] += 1
+        else:
+            rows[key] = {
+                "line": bad.line, "digest": key, "raw": bad.raw, "reason": bad.reason[:500], "attempts": 1,
+            }  # fmt: skip
+    if not rows:
+        return
+    # PostgreSQL has no character NUL; a row that holds one is kept with the sign for it.
+    text = json.dumps(list(rows.values()), ensure_ascii=False).replace("\\u0000", "␀")
+    with connection.cursor() as cursor:
+        cursor.execute(UPSERT, {"run": run.pk, "source": run.source, "now": now, "rows": text})
+
+
+def refusals(source: str = "") -> QuerySet[Refusal]:
+    """What is in quarantine now, oldest first."""
+    waiting = Refusal.objects.filter(resolved_at__isnull=True)
+    if source:
+        waiting = waiting.filter(source=source)
+    return waiting.order_by("source", "first_seen_at", "line", "pk")
+
+
+def resolve(refusals: Collection[int], *, now: datetime) -> int:
+    """These refusals are settled: their rows came in on another attempt."""
+    return Refusal.objects.filter(pk__in=refusals, resolved_at__isnull=True).update(resolved_at=now)

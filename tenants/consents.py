@@ -1,0 +1,157 @@
+"""The consent ledger: appended to, never changed; the latest line holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from django.db import connection
+from django.utils.translation import gettext as _
+
+from connectors.records import AliasSource, BadRecord, ConsentRecord
+from connectors.runs import Counts
+from tenants import identity
+from tenants.models import Consent, Tenant
+
+MARKETING = Consent.Purpose.MARKETING
+ANY = "any"
+# A clock may be a little ahead of ours; a consent of tomorrow is no consent of today.
+CLOCK_SLACK = timedelta(minutes=5)
+
+# Who consents to what, one row per tenant and purpose that was ever answered: tenant_id, purpose,
+# granted, at. The latest line decides among those for every channel and those for the asked one,
+# so a refusal later than a grant wins on whichever of the two it stands; at one moment the refusal
+# wins. Lines of a merged tenant count for the one they were merged into. Use it as
+#     JOIN ({CURRENT_SQL}) AS consent ON consent.tenant_id = … AND consent.purpose = 'marketing' AND consent.granted
+# with the parameter %(channel)s.
+CURRENT_SQL = """
+    SELECT DISTINCT ON (coalesce(t.merged_into_id, t.id), line.purpose)
+        coalesce(t.merged_into_id, t.id) AS tenant_id, line.purpose, line.granted, line.at
+    FROM tenants_consent line
+    JOIN tenants_tenant t ON t.id = line.tenant_id
+    WHERE line.channel IN ('any', %(channel)s)
+    ORDER BY coalesce(t.merged_into_id, t.id), line.purpose, line.at DESC, line.granted, line.id DESC
+"""
+
+
+def holds(tenant: Tenant, purpose: str, *, channel: str) -> bool:
+    """Whether `tenant` consents to `purpose` on `channel` as the ledger stands."""
+    # As CURRENT_SQL, for one person and without reading the others' lines.
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT line.granted
+            FROM tenants_consent line
+            WHERE line.purpose = %(purpose)s AND line.channel IN ('any', %(channel)s)
+              AND line.tenant_id IN (SELECT id FROM tenants_tenant WHERE %(person)s IN (id, merged_into_id))
+            ORDER BY line.at DESC, line.granted, line.id DESC
+            LIMIT 1
+            """,
+            {"purpose": purpose, "channel": channel, "person": tenant.merged_into_id or tenant.pk},
+        )
+        row = cursor.fetchone()
+    return bool(row and row[0])
+
+
+def record(
+    tenant: Tenant,
+    *,
+    purpose: str,
+    channel: str,
+    granted: bool,
+    at: datetime,
+    text_version: str,
+    proof: str,
+    now: datetime,
+) -> bool:
+    """The ledger has this line; whether it is new."""
+    line = Consent(
+        tenant=tenant,
+        purpose=purpose,
+        channel=channel,
+        granted=granted,
+        at=at,
+        text_version=text_version,
+        proof=proof[:200],
+        recorded_at=now,
+    )
+    return bool(_append([line]))
+
+
+def refuse_marketing(tenant: Tenant, *, now: datetime, proof: str) -> None:
+    """`tenant` hears no more offers on any channel, from this moment, whatever the ledger said before."""
+    latest = (
+        Consent.objects.filter(tenant=tenant, purpose=MARKETING).order_by("-at").values_list("at", flat=True).first()
+    )
+    # A line dated ahead of our clock must not outlive a refusal that was given after it.
+    at = max(now, latest + timedelta(microseconds=1)) if latest else now
+    record(tenant, purpose=MARKETING, channel=ANY, granted=False, at=at, text_version="", proof=proof, now=now)
+
+
+def enter(records: Iterable[ConsentRecord | BadRecord], *, now: datetime) -> Counts:
+    """The ledger holds every line of `records` whose phone is a tenant's."""
+    counts = Counts()
+    rows: list[ConsentRecord] = []
+    for row in records:
+        if isinstance(row, BadRecord):
+            counts.refuse(row.line, row.reason, row.raw)
+        elif row.at > now + CLOCK_SLACK:
+            counts.refuse(row.line, _("The consent is dated in the future."))
+        else:
+            rows.append(row)
+    known = identity.tenants_by(AliasSource.PHONE, {row.phone for row in rows})
+    lines: dict[tuple[int, str, str, datetime], Consent] = {}
+    for row in rows:
+        if not (tenant := known.get(row.phone)):
+            counts.refuse(row.line, _("No tenant has the phone number %(phone)s.") % {"phone": row.phone})
+            continue
+        key = (tenant, row.purpose, row.channel, row.at)
+        if key in lines:
+            if lines[key].granted == row.granted:
+                counts.repeat()
+            else:
+                reason = _("Another line of the file says the opposite for the same moment.")
+                counts.refuse(row.line, reason)
+            continue
+        lines[key] = Consent(
+            tenant_id=tenant,
+            purpose=row.purpose,
+            channel=row.channel,
+            granted=row.granted,
+            at=row.at,
+            text_version=row.text_version,
+            proof=row.proof[:200],
+            recorded_at=now,
+        )
+    new = _append(list(lines.values()))
+    counts.accept(new)
+    counts.repeat(len(lines) - new)
+    return counts
+
+
+def _append(lines: list[Consent]) -> int:
+    """Write what is not there yet; how many that were. `consent_once` decides, not a look beforehand."""
+    if not lines:
+        return 0
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO tenants_consent
+                (tenant_id, purpose, channel, granted, at, text_version, proof, recorded_at)
+            SELECT * FROM unnest(
+                %s::bigint[], %s::text[], %s::text[], %s::boolean[], %s::timestamptz[], %s::text[], %s::text[],
+                %s::timestamptz[])
+            ON CONFLICT (tenant_id, purpose, channel, at) DO NOTHING
+            """,
+            [
+                [line.tenant_id for line in lines],
+                [line.purpose for line in lines],
+                [line.channel for line in lines],
+                [line.granted for line in lines],
+                [line.at for line in lines],
+                [line.text_version for line in lines],
+                [line.proof for line in lines],
+                [line.recorded_at for line in lines],
+            ],
+        )
+        return cursor.rowcount
