@@ -88,6 +88,15 @@ class EventRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class AliasRecord:
+    """Two aliases that stand for one person, as a source says: `also` is known wherever `known` is."""
+
+    line: int
+    known: tuple[str, str]
+    also: tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class UnitRecord:
     """A unit with its flat, building and devices, as one row of the inventory names them."""
 
@@ -127,6 +136,7 @@ class ContractRecord:
     renews: str | None  # contract number of the lease it follows
     ended_on: date | None = None  # the day it ended early, if it did
     ended_by: str = ""  # "", "tenant", "operator"
+    ended_agreed_on: date | None = None  # the day that end was agreed
     app_user: str | None = None
     community_member: str | None = None
 

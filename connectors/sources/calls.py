@@ -1,0 +1,70 @@
+"""Lines of JSON as objects that can be stored, or one sentence about why not."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from connectors.records import BadRecord
+
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+LATEST = datetime(2100, 1, 1, tzinfo=UTC)
+
+
+class Problem(ValueError):
+    """A message cannot be used; the text is one sentence for a clerk."""
+
+
+def parse(line: str) -> dict[str, Any]:
+    """The object on this line; raises `Problem` for what is no object or could not be stored."""
+    try:
+        call = DECODER.decode(line)
+    except (ValueError, RecursionError):
+        raise Problem(_("The line is not readable JSON.")) from None
+    if type(call) is not dict:
+        raise Problem(_("The line is not a JSON object."))
+    if "\\u" in line:  # only an escape can bring what PostgreSQL has no character for
+        try:
+            if "\0" in json.dumps(call, ensure_ascii=False).replace("\\u0000", "\0"):
+                raise Problem(_("The line contains characters that cannot be stored."))
+            json.dumps(call, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise Problem(_("The line contains characters that cannot be stored.")) from None
+    return call
+
+
+def text(call: dict[str, Any], name: str, *, most: int = 128) -> str:
+    value = call.get(name)
+    if type(value) is not str or not value or len(value) > most:
+        raise Problem(_("“%(name)s” is missing or is not a short text.") % {"name": name})
+    return value
+
+
+def moment(call: dict[str, Any], name: str) -> datetime:
+    value = call.get(name)
+    try:
+        at = datetime.fromisoformat(value)  # type: ignore[arg-type]
+        if EARLIEST <= at < LATEST:  # a time without an offset cannot be compared
+            return at
+    except (TypeError, ValueError):
+        pass
+    raise Problem(_("“%(name)s” is not a time with an offset such as 2025-11-30T21:14:05+08:00.") % {"name": name})
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise ValueError(digits)
+    return number
+
+
+def _constant(word: str) -> float:
+    raise ValueError(word)  # NaN and Infinity are not JSON, though Python reads them
+
+
+DECODER = json.JSONDecoder(parse_float=_finite, parse_constant=_constant)

@@ -1,0 +1,33 @@
+"""Payments of rent and utilities."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from connectors.records import AliasSource, BadRecord, EventRecord, Kind, Source
+from connectors.sources import cells, sheet
+
+COLUMNS = ("流水号", "合同编号", "项目", "金额", "应付日", "支付时间")
+ITEMS = {"房租": "rent", "水电": "utility"}
+
+
+def read(path: Path) -> Iterator[EventRecord | BadRecord]:
+    return sheet.read(path, COLUMNS, _payment)
+
+
+def _payment(line: int, row: cells.Row) -> Iterator[EventRecord]:
+    yield EventRecord(
+        line=line,
+        source=Source.PAYMENTS,
+        source_id=cells.text(row, "流水号", most=128),
+        kind=Kind.PAYMENT_MADE,
+        at=cells.moment(row, "支付时间"),
+        who=(AliasSource.CONTRACT, cells.text(row, "合同编号", most=64)),
+        where=None,
+        data={
+            "item": cells.choice(row, "项目", ITEMS),
+            "amount": str(cells.money(row, "金额")),
+            "due_on": cells.day(row, "应付日").isoformat(),
+        },
+    )
