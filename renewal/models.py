@@ -122,6 +122,24 @@ class Code(models.Model):
         return f"{self.proposal_id}:{self.signer_id}:{self.number}"
 
 
+class DoorCode(models.Model):
+    """A code asked for at the common door. A number nobody has gets a row too, so that both are told the same."""
+
+    phone_hash = models.CharField(max_length=64)  # HMAC-SHA256, hex: a plain hash of a phone number is soon guessed
+    number = models.PositiveIntegerField()
+    message = models.OneToOneField(Message, on_delete=models.PROTECT, null=True, related_name="+")
+    asked_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    tries = models.PositiveSmallIntegerField(default=0)
+    used_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["phone_hash", "number"], name="door_code_once")]
+
+    def __str__(self) -> str:
+        return f"{self.phone_hash[:8]}:{self.number}"
+
+
 class Signature(models.Model):
     """A tenant's yes, with its evidence: the text's hash, the moment, the device and the code."""
 
