@@ -277,6 +277,7 @@ class Lease(models.Model):
             models.CheckConstraint(condition=Q(monthly_rent__gt=0), name="lease_rent_positive"),
             models.CheckConstraint(condition=Q(deposit__gte=0), name="lease_deposit_not_negative"),
             models.CheckConstraint(condition=Q(anchor_day__gte=1, anchor_day__lte=31), name="lease_anchor_day_exists"),
+            models.UniqueConstraint(fields=["contract_no"], condition=~Q(contract_no=""), name="lease_contract_once"),
             models.UniqueConstraint(fields=["renews"], condition=~Q(state="void"), name="lease_one_successor"),
             ExclusionConstraint(
                 name="lease_no_overlap_on_a_unit",
