@@ -1,0 +1,299 @@
+"""Tags: computed properties of a tenant, each one named set-based query with the facts behind it.
+
+A query gives (tenant_id, evidence); evidence is {"facts": {…}, "events": [[source, source_id], …]} with up to
+five events, newest first. `sentence` says in words why. Two kinds:
+
+* Facts of service and tenure (repairs, payments, moods, the flat) come from performing the contract and are
+  kept for everybody.
+* Facts of a person's habits and character need consent to profiling (PIPL 13, 24): they are computed only for
+  those who gave it and did not choose the general version, and go when it is withdrawn.
+
+No query reads door logs: what is sensitive is told to nobody and chooses no words (PIPL 28).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from django.db import connection, transaction
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from tenants import consents, features
+from tenants.models import TenantTag
+
+KITCHEN_OFTEN = 8  # bookings in 90 days
+
+Facts = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """What a tag is called, who has it, and how its facts are said."""
+
+    code: str
+    name: str | Promise
+    query: str
+    say: Callable[[Facts], str]
+    needs_profiling: bool = False
+
+    def sentence(self, evidence: dict[str, Any]) -> str:
+        """Why a tenant has this tag, from the evidence stored with it."""
+        return self.say(evidence["facts"])
+
+
+# What every query may read: `who` (id → root) and `repair` as in tenants.features, and `agreed`: those who
+# consent to profiling and did not choose the general version.
+_COMMON_SQL = f"""
+{features.PERSON_SQL},
+who AS (SELECT person.id, person.root FROM person JOIN tenants_feature f ON f.tenant_id = person.root),
+agreed AS (
+    SELECT consent.tenant_id
+    FROM ({consents.CURRENT_SQL}) consent JOIN tenants_tenant t ON t.id = consent.tenant_id
+    WHERE consent.purpose = 'profiling' AND consent.granted AND NOT t.general_version
+),
+{features.REPAIR_SQL.format(narrow="")}"""  # noqa: S608
+
+
+def _latest(condition: str, limit: int = 5) -> str:
+    """SQL of the latest events of f.tenant_id that meet `condition`, as evidence names them."""
+    return f"""(
+        SELECT coalesce(jsonb_agg(jsonb_build_array(source, source_id) ORDER BY at DESC, source_id DESC), '[]')
+        FROM (
+            SELECT source, source_id, at FROM tenants_event
+            WHERE tenant_id = ANY(ARRAY(
+                    SELECT f.tenant_id UNION ALL SELECT id FROM tenants_tenant WHERE merged_into_id = f.tenant_id))
+              AND ({condition}) AND at < %(until)s
+            ORDER BY at DESC, source_id DESC LIMIT {limit}
+        ) latest
+    )"""  # noqa: S608
+
+
+NIGHT_SENSITIVE = """
+SELECT root AS tenant_id, jsonb_build_object(
+    'facts', jsonb_build_object('repairs', count(*), 'on', jsonb_agg(
+        to_char(began_at AT TIME ZONE 'Asia/Shanghai', 'YYYY-MM-DD HH24:MI') ORDER BY began_at DESC)),
+    'events', jsonb_agg(first_report ORDER BY began_at DESC)) AS evidence
+FROM (
+    SELECT *, row_number() OVER (PARTITION BY root ORDER BY began_at DESC, category) AS latest FROM repair
+) ranked
+JOIN tenants_feature f ON f.tenant_id = root AND f.last3_night
+WHERE latest <= 3
+GROUP BY root
+"""
+
+KITCHEN_REGULAR = f"""
+SELECT f.tenant_id, jsonb_build_object(
+    'facts', jsonb_build_object('count', f.kitchen_90, 'days', 90),
+    'events', {_latest("kind = 'facility.used' AND data->>'facility' = 'shared_kitchen'", 3)}) AS evidence
+FROM tenants_feature f JOIN agreed USING (tenant_id)
+WHERE f.kitchen_90 >= {KITCHEN_OFTEN}
+"""  # noqa: S608
+
+REPAIR_WAS_LATE = """
+SELECT DISTINCT ON (root) root AS tenant_id, jsonb_build_object(
+    'facts', jsonb_build_object(
+        'hours', round(extract(epoch FROM accepted_at - began_at) / 3600, 1),
+        'category', category,
+        'on', to_char(began_at AT TIME ZONE 'Asia/Shanghai', 'YYYY-MM-DD'),
+        'times', count(*) OVER (PARTITION BY root)),
+    'events', jsonb_build_array(first_report)) AS evidence
+FROM repair
+WHERE accepted_at - began_at > %(late)s
+ORDER BY root, accepted_at - began_at DESC, began_at DESC
+"""
+
+MOOD_FLAT = """
+SELECT root AS tenant_id, jsonb_build_object(
+    'facts', jsonb_build_object('months', jsonb_agg(month ORDER BY nth)),
+    'events', jsonb_agg(jsonb_build_array(source, source_id) ORDER BY nth)) AS evidence
+FROM (
+    -- Bills in order, each with the mood given on it; bills newer than the last mood are still to be answered.
+    SELECT *, row_number() OVER (PARTITION BY root ORDER BY month DESC, bill_at DESC) AS nth
+    FROM (
+        SELECT who.root, bill.at AS bill_at, bill.data->>'month' AS month,
+            mood.data->>'mood' AS mood, mood.source, mood.source_id,
+            max(bill.data->>'month') FILTER (WHERE mood.id IS NOT NULL) OVER (PARTITION BY who.root) AS last_answered
+        FROM tenants_event bill
+        JOIN who ON who.id = bill.tenant_id
+        LEFT JOIN tenants_event mood ON mood.tenant_id = bill.tenant_id AND mood.kind = 'mood.given'
+            AND mood.at < %(until)s AND mood.data->>'bill' = bill.data->>'bill'
+        WHERE bill.kind = 'bill.issued' AND bill.at >= %(since_365)s AND bill.at < %(until)s
+    ) answered
+    WHERE month <= last_answered
+) ordered
+WHERE nth <= 3
+GROUP BY root
+HAVING count(*) = 3 AND bool_and(mood IS NOT DISTINCT FROM 'soso')
+"""
+
+FLATMATE_MISSING = """
+SELECT f.tenant_id, jsonb_build_object(
+    'facts', jsonb_build_object('flat', min(flat.code), 'units', jsonb_agg(DISTINCT other.code)),
+    'events', jsonb_build_array()) AS evidence
+FROM tenants_feature f
+JOIN who ON who.root = f.tenant_id
+JOIN tenants_leasetenant lt ON lt.tenant_id = who.id
+JOIN tenants_lease lease ON lease.id = lt.lease_id AND lease.state = 'signed'
+    AND %(today)s BETWEEN lease.first_day AND lease.last_day
+JOIN tenants_unit own ON own.id = lease.unit_id
+JOIN tenants_flat flat ON flat.id = own.flat_id
+JOIN tenants_unit other ON other.flat_id = own.flat_id AND other.id <> own.id
+WHERE NOT EXISTS (
+    SELECT FROM tenants_lease let
+    WHERE let.unit_id = other.id AND let.state = 'signed' AND %(today)s BETWEEN let.first_day AND let.last_day)
+GROUP BY f.tenant_id
+"""
+
+STEADY_PAYER = f"""
+SELECT f.tenant_id, jsonb_build_object(
+    'facts', jsonb_build_object('payments', f.payments_365, 'spread', round(f.pay_day_sd::numeric, 1)),
+    'events', {_latest("kind = 'payment.made'", 3)}) AS evidence
+FROM tenants_feature f
+WHERE f.payments_365 >= 6 AND f.late_payments_365 = 0 AND f.pay_day_sd <= 3 AND coalesce(f.paid_share, 1) >= 0.9
+"""  # noqa: S608
+
+# Three scores, each a sum of shares of what is plenty; the highest decides, from 1 upwards. They exclude one
+# another, so that a tenant hears one voice. Plenty was set on the sample portfolio: see tests/test_tags.py.
+_TYPES_SQL = """
+    SELECT scored.*, CASE
+        WHEN greatest(social, price, service) < 1 THEN NULL
+        WHEN social >= greatest(price, service) THEN 'social'
+        WHEN service >= price THEN 'service_dependent'
+        ELSE 'price_sensitive' END AS type
+    FROM (
+        SELECT f.*,
+            round((community_365 / 6.0 + posts_90 / 12.0 + kitchen_90 / 24.0)::numeric, 2) AS social,
+            round((price_views_90 / 6.0 + coupon_views_90 / 6.0)::numeric, 2) AS price,
+            round((repairs_365 / 5.0 + late_accepts_365 / 4.0)::numeric, 2) AS service
+        FROM tenants_feature f JOIN agreed USING (tenant_id)
+    ) scored"""
+
+
+def _type(code: str, facts: str, condition: str) -> str:
+    return f"""
+SELECT f.tenant_id, jsonb_build_object(
+    'facts', jsonb_build_object(
+        'scores', jsonb_build_object('social', social, 'price', price, 'service', service), {facts}),
+    'events', {_latest(condition)}) AS evidence
+FROM ({_TYPES_SQL}) f
+WHERE f.type = '{code}'
+"""  # noqa: S608
+
+
+SOCIAL = _type(
+    "social",
+    "'activities', community_365, 'posts', posts_90, 'kitchen', kitchen_90",
+    "kind IN ('community.joined', 'community.posted')",
+)
+PRICE_SENSITIVE = _type(
+    "price_sensitive",
+    "'price_views', price_views_90, 'coupon_views', coupon_views_90",
+    "kind = 'app.viewed' AND data->>'name' IN ('rent_prices', 'coupons')",
+)
+SERVICE_DEPENDENT = _type(
+    "service_dependent",
+    "'repairs', repairs_365, 'late', late_accepts_365",
+    "kind = 'ticket.reported'",
+)
+
+
+def _say_night(facts: Facts) -> str:
+    return _("The last three repairs were all reported between 22:00 and 06:00 (%(on)s).") % {
+        "on": _(", ").join(facts["on"])
+    }
+
+
+def _say_kitchen(facts: Facts) -> str:
+    return _("Used the shared kitchen %(count)d times in %(days)d days.") % facts
+
+
+def _say_late(facts: Facts) -> str:
+    return _("The repair reported on %(on)s waited %(hours)s hours before a technician accepted it.") % facts
+
+
+def _say_flat(facts: Facts) -> str:
+    return _("The mood on three bills in a row was 😐 (%(months)s).") % {"months": _(", ").join(facts["months"])}
+
+
+def _say_flatmate(facts: Facts) -> str:
+    return _("In flat %(flat)s these rooms are vacant: %(units)s.") % {
+        "flat": facts["flat"],
+        "units": _(", ").join(facts["units"]),
+    }
+
+
+def _say_steady(facts: Facts) -> str:
+    return _("All %(payments)d payments of the last 365 days came in time; the day varied by %(spread)s days.") % facts
+
+
+def _say_social(facts: Facts) -> str:
+    return (
+        _(
+            "Joined %(activities)d activities in 365 days; %(posts)d posts and %(kitchen)d shared kitchen bookings "
+            "in 90 days."
+        )
+        % facts
+    )
+
+
+def _say_price(facts: Facts) -> str:
+    return (
+        _("Looked at rent prices %(price_views)d times and at coupons %(coupon_views)d times in the last 90 days.")
+        % facts
+    )
+
+
+def _say_service(facts: Facts) -> str:
+    return _("%(repairs)d repairs in the last 365 days, %(late)d of them accepted after more than 6 hours.") % facts
+
+
+TAGS: dict[str, Tag] = {
+    tag.code: tag
+    for tag in [
+        Tag("social", gettext_lazy("socially active"), SOCIAL, _say_social, needs_profiling=True),
+        Tag("price_sensitive", gettext_lazy("price-sensitive"), PRICE_SENSITIVE, _say_price, needs_profiling=True),
+        Tag(
+            "service_dependent",
+            gettext_lazy("service-dependent"),
+            SERVICE_DEPENDENT,
+            _say_service,
+            needs_profiling=True,
+        ),
+        Tag("kitchen_regular", gettext_lazy("regular in the shared kitchen"), KITCHEN_REGULAR, _say_kitchen, True),
+        Tag("night_sensitive", gettext_lazy("sensitive at night"), NIGHT_SENSITIVE, _say_night),
+        Tag("repair_was_late", gettext_lazy("a repair was late"), REPAIR_WAS_LATE, _say_late),
+        Tag("mood_flat", gettext_lazy("three 😐 in a row"), MOOD_FLAT, _say_flat),
+        Tag("flatmate_missing", gettext_lazy("flatmate missing"), FLATMATE_MISSING, _say_flatmate),
+        Tag("steady_payer", gettext_lazy("pays steadily"), STEADY_PAYER, _say_steady),
+    ]
+}
+
+_RECOMPUTE_SQL = """
+WITH {common},
+held AS MATERIALIZED ({query}),
+gone AS (
+    DELETE FROM tenants_tenanttag old
+    WHERE old.tag = %(tag)s AND NOT EXISTS (SELECT FROM held WHERE held.tenant_id = old.tenant_id)
+)
+INSERT INTO tenants_tenanttag (tenant_id, tag, since, evidence, computed_at)
+SELECT tenant_id, %(tag)s, %(today)s, evidence, %(now)s FROM held ORDER BY tenant_id
+ON CONFLICT (tenant_id, tag) DO UPDATE SET evidence = excluded.evidence, computed_at = excluded.computed_at
+"""
+
+
+def recompute(*, today: date, now: datetime) -> dict[str, int]:
+    """Every tag is held by exactly those its query gives, since the day they first did; how many, by tag."""
+    counts: dict[str, int] = {}
+    params = {**features.windows(today), "now": now, "channel": consents.ANY}
+    with transaction.atomic(), connection.cursor() as cursor:
+        TenantTag.objects.exclude(tag__in=TAGS).delete()
+        for tag in TAGS.values():
+            statement = _RECOMPUTE_SQL.format(common=_COMMON_SQL, query=tag.query)
+            cursor.execute(statement, {**params, "tag": tag.code})
+            counts[tag.code] = cursor.rowcount
+    return counts
