@@ -1,13 +1,33 @@
-"""续签建议书: the tenant's year and the offers, frozen when they are prepared."""
+"""续签建议书: the tenant's year and the offers.
+
+The year is frozen when the proposal is prepared. The card is the published one of the day it is shown: it is
+frozen too, and renewed at each opening, so that all who sign on one day are offered one price. What was
+shown is kept; what is quoted or signed is looked up again (`card_on`).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import date, datetime
 
-from renewal import offers
-from renewal.models import Proposal
-from tenants.models import Lease, Link, Tenant
+from django.db import connection, transaction
+from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models.functions import Coalesce
+
+from renewal import cards, cases, offers, story
+from renewal.models import Case, Proposal
+from tenants import consents, links
+from tenants.models import Lease, LeaseTenant, Link, Tenant
+
+# Whoever declined may come back, and whoever stays on without a new term may still sign one.
+OPEN = cases.UNDECIDED | {Case.State.HOLDOVER}
+CLOSED = {
+    Case.State.SIGNED: "signed",
+    Case.State.TRANSFERRED: "signed",
+    Case.State.NOTICE: "notice",
+    Case.State.MOVED_OUT: "moved_out",
+    Case.State.ENDED_BY_OPERATOR: "over",
+}
 
 
 class Closed(Exception):
@@ -23,30 +43,151 @@ class Closed(Exception):
 
 
 def prepare(*, today: date, now: datetime, leases: Collection[int] | None = None) -> int:
-    """Every open case without a proposal has one; the number of new ones."""
-    raise NotImplementedError
+    """Every open case without a proposal has one, if a rent is published for its room; the number of new ones."""
+    held = _without_proposal(leases)
+    if not held:
+        return 0
+    card_of_lease = cards.build(list({each.lease_id: each.lease for each in held}.values()), today=today)
+    held = [each for each in held if card_of_lease[each.lease_id].own.rates]
+    personal = _agreed_to_personal_wording({_person(each.tenant) for each in held})
+    subjects = [
+        story.Subject(
+            lease_id=each.lease_id,
+            tenant_id=_person(each.tenant),
+            building_id=each.lease.unit.building_id,
+            building=each.lease.unit.building.name,
+            personal=_person(each.tenant) in personal,
+        )
+        for each in held
+    ]
+    stories = story.tell(subjects, today=today)
+    new = [
+        Proposal(
+            lease_id=subject.lease_id,
+            tenant_id=subject.tenant_id,
+            story=stories[subject],
+            card=cards.freeze(card_of_lease[subject.lease_id]),
+            prepared_on=today,
+            prepared_at=now,
+        )
+        for subject in subjects
+    ]
+    # Two workers may prepare the same lease: the constraint keeps one of the two.
+    Proposal.objects.bulk_create(new, ignore_conflicts=True, batch_size=500)
+    return len(new)
+
+
+def _without_proposal(leases: Collection[int] | None) -> list[LeaseTenant]:
+    """The primary tenants of open cases who have no proposal, with lease, unit and building."""
+    person = Coalesce("tenant__merged_into_id", "tenant_id")
+    rows = (
+        LeaseTenant.objects.annotate(person=person)
+        .filter(
+            Exists(Case.objects.filter(lease=OuterRef("lease"), state__in=OPEN)),
+            ~Exists(Lease.objects.filter(renews=OuterRef("lease")).exclude(state=Lease.State.VOID)),
+            ~Exists(Proposal.objects.filter(lease=OuterRef("lease"), tenant=OuterRef("person"))),
+            is_primary=True,
+            lease__state=Lease.State.SIGNED,
+        )
+        .select_related("tenant", "lease__unit__building")
+        .order_by("lease_id", "tenant_id")
+    )
+    if leases is not None:
+        rows = rows.filter(lease__in=leases)
+    # Two rows merged into one person are one tenant.
+    return list({(row.lease_id, _person(row.tenant)): row for row in rows}.values())
+
+
+def _person(tenant: Tenant) -> int:
+    return tenant.merged_into_id or tenant.pk
+
+
+def _agreed_to_personal_wording(people: Collection[int]) -> set[int]:
+    sql = f"""
+        select consent.tenant_id
+        from ({consents.CURRENT_SQL}) consent join tenants_tenant t on t.id = consent.tenant_id
+        where consent.tenant_id = any(%(people)s) and consent.purpose = 'profiling' and consent.granted
+            and not t.general_version
+    """  # noqa: S608
+    with connection.cursor() as cursor:
+        cursor.execute(sql, {"people": list(people), "channel": "any"})
+        return {person for (person,) in cursor.fetchall()}
 
 
 def of(lease: Lease, tenant: Tenant) -> Proposal | None:
     """The tenant's proposal for a lease, if it has been prepared."""
-    raise NotImplementedError
+    return _known().filter(lease=lease, tenant_id=_person(tenant)).first()
 
 
 def for_link(link: Link, *, today: date, now: datetime) -> Proposal:
     """The proposal a link leads to, prepared if it was missing, its card as published today. Raises `Closed`."""
-    raise NotImplementedError
+    refuse_if_closed(link.lease)
+    proposal = of(link.lease, link.tenant)
+    if proposal is None:
+        prepare(today=today, now=now, leases=[link.lease_id])
+        proposal = of(link.lease, link.tenant)
+        if proposal is None:
+            raise Closed("unpriced", link.lease)
+        return proposal
+    card = cards.build([proposal.lease], today=today)[proposal.lease_id]
+    if not card.own.rates:
+        raise Closed("unpriced", link.lease)
+    if (frozen := cards.freeze(card)) != proposal.card:
+        Proposal.objects.filter(pk=proposal.pk).update(card=frozen)
+        proposal.card = frozen
+    return proposal
 
 
+@transaction.atomic
 def open(link: Link, *, trusted: bool, today: date, now: datetime) -> Proposal:
     """As `for_link`; besides, the link counts as opened, and the case as viewed."""
-    raise NotImplementedError
+    links.open(link, trusted=trusted, now=now)
+    proposal = for_link(link, today=today, now=now)
+    if proposal.opened_at is None:
+        Proposal.objects.filter(pk=proposal.pk, opened_at=None).update(opened_at=now)
+        proposal.opened_at = now
+    move_up(proposal.lease, Case.State.VIEWED, now=now, cause="the proposal was opened")
+    return proposal
+
+
+def move_up(lease: Lease, to: Case.State, *, now: datetime, cause: str) -> None:
+    """The case is at least as far as `to`; whoever had declined is back as soon as they consider."""
+    earlier = set(cases.CHAIN[: cases.CHAIN.index(to)])
+    if to == Case.State.CONSIDERING:
+        earlier.add(Case.State.DECLINED)
+    case = cases.case_of(lease)
+    if case is not None and case.state in earlier:
+        cases.move(case, to, now=now, cause=cause, by="tenant")
+
+
+def refuse_if_closed(lease: Lease) -> None:
+    """Nothing happens if the lease may still be renewed; else raises `Closed`."""
+    case = cases.case_of(lease)
+    if case is None:
+        raise Closed("not_yet", lease)
+    if case.state in CLOSED:
+        raise Closed(CLOSED[Case.State(case.state)], lease)
+    if Lease.objects.filter(renews=lease).exclude(state=Lease.State.VOID).exists():
+        raise Closed("signed", lease)
 
 
 def card_of(proposal: Proposal) -> offers.Card:
     """The card as it was frozen (and shown)."""
-    raise NotImplementedError
+    return cards.thaw(proposal.card)
 
 
 def card_on(proposal: Proposal, *, today: date) -> offers.Card:
-    """The card as it stands on `today`: the lines published for that day, without rooms let meanwhile."""
-    raise NotImplementedError
+    """The card as it stands on `today`: the lines published for that day, without rooms let meanwhile.
+
+    Raises `Closed` if nothing is published any more for the room lived in.
+    """
+    lease = Lease.objects.select_related("unit").get(pk=proposal.lease_id)
+    shown = {room.unit for room in card_of(proposal).rooms[1:]}
+    card = cards.build([lease], today=today, only={lease.pk: shown})[lease.pk]
+    if not card.own.rates:
+        raise Closed("unpriced", lease)
+    return card
+
+
+def _known() -> QuerySet[Proposal]:
+    return Proposal.objects.select_related("tenant", "lease__unit__building")

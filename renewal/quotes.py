@@ -1,19 +1,48 @@
-"""A price the server stands by for half an hour: signed, and checked again when it comes back."""
+"""A price the server stands by for half an hour: signed, and checked again when it comes back.
+
+The browser only ever carries the token. It names the proposal, the choice and a digest of the whole quote, so a
+price that was not ours, or is not ours any more, cannot be signed.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from datetime import date, datetime, timedelta
 from typing import Any
 
-from renewal import offers
+from django.core import signing
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from renewal import cards, offers, proposals
 from renewal.models import Proposal
+from tenants import clock
+from tenants.models import Lease
 
 LIFETIME = timedelta(minutes=30)
+SALT = "renewal.quote"
+LINE_NAMES = {
+    "rent": _("Rent"),
+    "free": _("Free months"),
+    "total": _("Rent over the whole term"),
+    "average": _("On average a month"),
+    "today": _("At today's rent"),
+    "difference": _("Against today's rent"),
+    "deposit": _("Deposit"),
+    "deposit_held": _("Deposit already with us"),
+    "deposit_difference": _("Deposit to add"),
+}
 
 
 class Refused(Exception):
     """A quote that is not honoured; the message is fit for a person."""
+
+    sentence = _("This price is not valid.")
+
+    def __str__(self) -> str:
+        return str(self.sentence)
 
 
 class Tampered(Refused):
@@ -23,9 +52,23 @@ class Tampered(Refused):
 class Expired(Refused):
     """Older than half an hour."""
 
+    sentence = _("This price was valid for half an hour. Please look at it once more.")
+
 
 class Changed(Refused):
     """What it names is no longer offered at that price; the tenant has to see the new one first."""
+
+    sentence = _("This offer has changed. Please look at it once more.")
+
+
+class RoomGone(Changed):
+    """The chosen room was let meanwhile."""
+
+    sentence = _("This room has just been let. Please choose another one.")
+
+
+class UnknownLease(Exception):
+    """No lease has this contract number or id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,20 +79,74 @@ class SignedQuote:
 
 
 def quote(proposal: Proposal, choice: offers.Choice, *, now: datetime) -> SignedQuote:
-    """The price of a choice today, signed. Raises `offers.NotOffered`."""
-    raise NotImplementedError
+    """The price of a choice today, signed. Raises `offers.NotOffered`, or `proposals.Closed` without any price."""
+    priced = offers.price(choice, proposals.card_on(proposal, today=clock.day_of(now)))
+    expires_at = now + LIFETIME
+    token = signing.dumps(
+        {
+            "proposal": proposal.pk,
+            "choice": [priced.term_months, priced.free_months, priced.unit, priced.perk],
+            "digest": _digest(priced),
+            "until": expires_at.isoformat(),
+        },
+        salt=SALT,
+    )
+    return SignedQuote(priced, token, expires_at)
 
 
 def read(token: str, *, proposal: Proposal, now: datetime) -> offers.Quote:
-    """The quote behind a token, priced again today. Raises `Tampered`, `Expired` or `Changed`."""
-    raise NotImplementedError
+    """The quote behind a token, priced again today. Raises `Tampered`, `Expired`, `Changed` or `RoomGone`."""
+    try:
+        said = signing.loads(token, salt=SALT)
+    except signing.BadSignature as error:
+        raise Tampered from error
+    if said["proposal"] != proposal.pk:
+        raise Tampered
+    if now >= datetime.fromisoformat(said["until"]):
+        raise Expired
+    term, free, unit, perk = said["choice"]
+    card = proposals.card_on(proposal, today=clock.day_of(now))
+    if unit not in {room.unit for room in card.rooms}:
+        raise RoomGone
+    try:
+        priced = offers.price(offers.Choice(term, free, unit, perk), card)
+    except offers.NotOffered as error:
+        raise Changed from error
+    if _digest(priced) != said["digest"]:
+        raise Changed
+    return priced
+
+
+def of_lease(reference: str, choice: offers.Choice, *, day: date) -> offers.Quote:
+    """What a choice costs the lease with this contract number or id, if signed on `day`.
+
+    Any vacant room of the building may be asked for, not only those shown. Raises `UnknownLease`,
+    `offers.NotOffered`.
+    """
+    known = Lease.objects.select_related("unit").filter(state=Lease.State.SIGNED)
+    lease = known.filter(contract_no=reference).first()
+    if lease is None and reference.isascii() and reference.isdecimal():
+        lease = known.filter(pk=int(reference)).first()
+    if lease is None:
+        raise UnknownLease(gettext("No lease has the contract number or id %(ref)s.") % {"ref": reference})
+    only = {lease.pk: {choice.unit}} if choice.unit else None
+    return offers.price(choice, cards.build([lease], today=day, only=only)[lease.pk])
 
 
 def as_data(quote: offers.Quote) -> dict[str, Any]:
-    """A quote for JSON: money as text with two places, days as ISO; `lines` with their names in the active language."""
-    raise NotImplementedError
+    """A quote for JSON: money as text with two places, days as ISO; its lines named in the active language."""
+    data: dict[str, Any] = cards.plain(asdict(quote))
+    for line in data["lines"]:
+        line["name"] = str(LINE_NAMES[line["code"]])
+    return data
 
 
 def sentence(error: offers.NotOffered) -> str:
     """Why a choice is not offered, in the active language."""
-    raise NotImplementedError
+    return gettext(error.template).format(**error.facts)
+
+
+def _digest(quote: offers.Quote) -> str:
+    """Of all that is promised. How long the line will hold is not: a longer window changes no price."""
+    promised = {key: value for key, value in cards.plain(asdict(quote)).items() if key != "signed_to"}
+    return hashlib.sha256(json.dumps(promised, sort_keys=True, ensure_ascii=False).encode()).hexdigest()

@@ -186,6 +186,9 @@ DOOR_LOG_DAYS = 90  # raw door rows live no longer (PIPL 19, 28)
 # One-way commute of the city's average commuter, minutes: what the saving is compared with.
 COMMUTE_BASELINE_MINUTES = env.int("COMMUTE_BASELINE_MINUTES", default=35)
 ACCEPT_TARGET_HOURS = env.int("ACCEPT_TARGET_HOURS", default=2)
+# What a renewal agreement promises and what the law asks of the operator after it (住房租赁条例).
+DEPOSIT_RETURN_DAYS = env.int("DEPOSIT_RETURN_DAYS", default=7)
+FILING_DAYS = env.int("FILING_DAYS", default=30)
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"],

@@ -1,0 +1,184 @@
+"""What a lease may be offered: the published lines of its room, rooms that are really vacant, and the perks.
+
+Nothing about a person is read here. Whoever holds the same lease on the same day is shown the same card.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import asdict
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+
+from django.db import connection
+from django.db.models import Q
+
+from renewal import offers, rates
+from renewal.models import Case
+from tenants.models import Lease, Perk
+
+OTHER_ROOMS = 3
+
+# A unit is listed only if nobody may live in it any more when the renewal would begin: no signed lease reaches
+# that day, no contract waits for a person's word, and no tenant holds the priority that an undecided case or a
+# holdover gives. One room of each type, dearer types before cheaper ones, the nearest rent first.
+VACANT = """
+    with wanted as (
+        select l.id as lease_id, l.unit_id, own.building_id, own.list_rent, l.last_day + 1 as first_day
+        from tenants_lease l join tenants_unit own on own.id = l.unit_id
+        where l.id = any(%(leases)s)
+    ), vacant as (
+        select w.lease_id, w.list_rent as own_rent, u.*
+        from wanted w join tenants_unit u on u.building_id = w.building_id and u.id <> w.unit_id
+        where not exists (
+            select from tenants_lease l left join renewal_case c on c.lease_id = l.id
+            where l.unit_id = u.id and l.state = 'signed' and (
+                l.last_day >= w.first_day
+                or coalesce(c.state, case when l.last_day >= %(today)s then 'upcoming' else 'moved_out' end)
+                   <> all(%(gone)s)
+            )
+        ) and not exists (select from tenants_waitingcontract c where c.unit_id = u.id)
+    ), of_type as (
+        select *, row_number() over (partition by lease_id, room_type order by floor desc, area desc, code) as place
+        from vacant where cardinality(%(types)s) = 0 or (building_id || ':' || room_type) = any(%(types)s)
+    ), near as (
+        select *, row_number() over (
+            partition by lease_id, place order by list_rent < own_rent, abs(list_rent - own_rent), code
+        ) as nth
+        from of_type
+    )
+    select lease_id, code, room_type, area, floor, list_rent, building_id
+    from near
+    where case when cardinality(%(units)s) > 0 then code = any(%(units)s) else place = 1 and nth <= %(most)s end
+    order by lease_id, list_rent < own_rent, abs(list_rent - own_rent), code
+"""
+GONE = [
+    Case.State.SIGNED,  # the next lease speaks for itself
+    Case.State.TRANSFERRED,
+    Case.State.NOTICE,
+    Case.State.MOVED_OUT,
+    Case.State.ENDED_BY_OPERATOR,
+]
+
+
+def build(
+    leases: Collection[Lease], *, today: date, only: Mapping[int, Collection[str]] | None = None
+) -> dict[int, offers.Card]:
+    """The card of each lease as published on `today`, in three queries.
+
+    With `only` (lease → unit codes) no other room is put on the card than those named, if still vacant.
+    """
+    published = rates.on(today, buildings={lease.unit.building_id for lease in leases})
+    perks = _perks()
+    others = _others(leases, published=published, today=today, only=only)
+    cards = {}
+    for lease in leases:
+        first_day = lease.last_day + timedelta(days=1)
+        own = offers.Room(
+            unit=lease.unit.code,
+            room_type=lease.unit.room_type,
+            area=lease.unit.area,
+            floor=lease.unit.floor,
+            deposit=lease.deposit,  # stays where it is
+            rates=published.get((lease.unit.building_id, lease.unit.room_type), ()),
+        )
+        cards[lease.pk] = offers.Card(
+            first_day=first_day,
+            anchor_day=offers.anchor_for(first_day, lease.anchor_day),
+            current_rent=lease.monthly_rent,
+            current_deposit=lease.deposit,
+            rooms=(own, *others.get(lease.pk, ())),
+            perks=perks,
+        )
+    return cards
+
+
+def _perks() -> tuple[offers.Perk, ...]:
+    there = Perk.objects.filter(Q(stock__isnull=True) | Q(stock__gt=0), is_choice=True).order_by("code")
+    return tuple(offers.Perk(perk.code, perk.name, perk.condition, perk.min_term_months or 0) for perk in there)
+
+
+def _others(
+    leases: Collection[Lease],
+    *,
+    published: Mapping[tuple[int, str], tuple[offers.Rate, ...]],
+    today: date,
+    only: Mapping[int, Collection[str]] | None,
+) -> dict[int, list[offers.Room]]:
+    """Per lease, the vacant rooms of its building that have a published rent."""
+    types = [f"{building}:{room_type}" for building, room_type in published]
+    units = sorted({code for codes in only.values() for code in codes}) if only is not None else []
+    if not types or (only is not None and not units):
+        return {}
+    rooms: dict[int, list[offers.Room]] = {}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            VACANT,
+            {
+                "leases": [lease.pk for lease in leases],
+                "today": today,
+                "gone": [str(state) for state in GONE],
+                "types": types,
+                "units": units,
+                "most": OTHER_ROOMS,
+            },
+        )
+        for lease_id, code, room_type, area, floor, list_rent, building_id in cursor.fetchall():
+            if only is None or code in only.get(lease_id, ()):
+                lines = published[building_id, room_type]
+                room = offers.Room(code, room_type, area, floor, deposit=list_rent, rates=lines)
+                rooms.setdefault(lease_id, []).append(room)
+    return rooms
+
+
+# --- Frozen -----------------------------------------------------------------------------------------------
+
+
+def freeze(card: offers.Card) -> dict[str, Any]:
+    """The card for a JSON column."""
+    frozen: dict[str, Any] = plain(asdict(card))
+    return frozen
+
+
+def thaw(frozen: Mapping[str, Any]) -> offers.Card:
+    """The card that was frozen."""
+    return offers.Card(
+        first_day=date.fromisoformat(frozen["first_day"]),
+        anchor_day=frozen["anchor_day"],
+        current_rent=Decimal(frozen["current_rent"]),
+        current_deposit=Decimal(frozen["current_deposit"]),
+        rooms=tuple(
+            offers.Room(
+                unit=room["unit"],
+                room_type=room["room_type"],
+                area=Decimal(room["area"]),
+                floor=room["floor"],
+                deposit=Decimal(room["deposit"]),
+                rates=tuple(
+                    offers.Rate(
+                        term_months=rate["term_months"],
+                        free_months=rate["free_months"],
+                        monthly_rent=Decimal(rate["monthly_rent"]),
+                        signed_to=date.fromisoformat(rate["signed_to"]),
+                    )
+                    for rate in room["rates"]
+                ),
+            )
+            for room in frozen["rooms"]
+        ),
+        perks=tuple(offers.Perk(**perk) for perk in frozen["perks"]),
+    )
+
+
+def plain(value: Any) -> Any:
+    """The same for JSON: money as text, days as ISO."""
+    if isinstance(value, dict):
+        return {key: plain(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(each) for each in value]
+    if isinstance(value, Decimal):
+        return str(value)
+    if isinstance(value, date):
+        return value.isoformat()
+    return value
