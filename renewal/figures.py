@@ -1,0 +1,126 @@
+"""Sums behind the figures: periods, shares with their interval, waits of which some are not over. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import ROUND_HALF_UP, Decimal
+from math import sqrt
+from typing import Any
+
+Z95 = 1.959963984540054  # the standard normal's 97.5 % quantile
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """First and last day, both inclusive."""
+
+    first: date
+    last: date
+
+
+def month_of(day: date) -> Period:
+    """The calendar month of `day`."""
+    first = day.replace(day=1)
+    return Period(first, (first + timedelta(days=31)).replace(day=1) - timedelta(days=1))
+
+
+def season_of(day: date) -> Period:
+    """November to January: the season `day` is in; from February the one before, from August the next."""
+    year = day.year if day.month >= 8 else day.year - 1
+    return Period(date(year, 11, 1), date(year + 1, 1, 31))
+
+
+def year_before(period: Period) -> Period:
+    """The 365 days before a period."""
+    return Period(period.first - timedelta(days=365), period.first - timedelta(days=1))
+
+
+def wilson(successes: int, n: int) -> tuple[float, float] | None:
+    """The Wilson score interval of a share, 95 %; nothing is known of no trials."""
+    if n == 0:
+        return None
+    share, z2 = successes / n, Z95 * Z95
+    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
+    reach = Z95 / (1 + z2 / n) * sqrt(share * (1 - share) / n + z2 / (4 * n * n))
+    return max(0.0, middle - reach), min(1.0, middle + reach)
+
+
+def share(successes: int, n: int) -> dict[str, Any]:
+    """{"k", "n", "rate", "low", "high"}: a share that never goes without its n and interval."""
+    bounds = wilson(successes, n)
+    low, high = (round(bounds[0], 6), round(bounds[1], 6)) if bounds else (None, None)
+    return {"k": successes, "n": n, "rate": round(successes / n, 6) if n else None, "low": low, "high": high}
+
+
+def renewal_rate(outcomes: dict[str, int]) -> dict[str, Any]:
+    """The figures of a period from its leases by outcome, as DOMAIN counts them.
+
+    E leaves out what the operator ended and what was ended before the renewal window; both stand apart.
+    """
+    renewed, left = outcomes.get("renewed", 0), outcomes.get("left", 0)
+    transferred, holdover = outcomes.get("transferred", 0), outcomes.get("holdover", 0)
+    undecided = outcomes.get("undecided", 0)
+    ending = renewed + left + transferred + holdover + undecided
+    return {
+        "ending": ending,
+        "renewed": renewed,
+        "left": left,
+        "transferred": transferred,
+        "holdover": holdover,
+        "undecided": undecided,
+        "ended_by_operator": outcomes.get("ended_by_operator", 0),
+        "ended_early": outcomes.get("ended_early", 0),
+        "rate": share(renewed, ending),
+        "decided": share(renewed, renewed + left),
+        "retention": share(renewed + transferred + holdover, ending),
+    }
+
+
+def quantile(over: Sequence[float], waiting: Sequence[float], q: float) -> float | None:
+    """The wait within which a share `q` is over, by Kaplan and Meier: those still waiting count as long as they have.
+
+    With nobody waiting it is the smallest wait that at least a share `q` did not exceed. None where
+    too many still wait to say.
+    """
+    times = sorted([(hours, 0) for hours in over] + [(hours, 1) for hours in waiting])
+    at_risk, still = len(times), 1.0
+    place = 0
+    while place < len(times):
+        hours, ended = times[place][0], 0
+        leaving = 0
+        while place < len(times) and times[place][0] == hours:
+            ended += times[place][1] == 0
+            leaving += 1
+            place += 1
+        still *= 1 - ended / at_risk
+        at_risk -= leaving
+        if ended and 1 - still >= q - 1e-9:
+            return hours
+    return None
+
+
+def waits(over: Sequence[float], waiting: Sequence[float], *, target: float) -> dict[str, Any]:
+    """Hours until something happened: of those it happened to, and of those who still wait, never dropped."""
+    return {
+        "n": len(over) + len(waiting),
+        "over": len(over),
+        "waiting": len(waiting),
+        "mean": _hours(sum(over) / len(over) if over else None),
+        "p50": _hours(quantile(over, waiting, 0.5)),
+        "p90": _hours(quantile(over, waiting, 0.9)),
+        # Whoever has waited longer than the target has missed it already.
+        "within_target": share(
+            sum(hours <= target for hours in over), len(over) + sum(hours > target for hours in waiting)
+        ),
+    }
+
+
+def _hours(hours: float | None) -> float | None:
+    return None if hours is None else round(hours, 4)
+
+
+def yuan(amount: Decimal) -> str:
+    """Money with two places, half up, once, at the end."""
+    return str(amount.quantize(Decimal("0.01"), ROUND_HALF_UP))

@@ -1,0 +1,292 @@
+"""The figures of a day, as DOMAIN.md counts them: set-based SQL in, renewal/figures.py for the sums.
+
+A figure of a day uses what had happened by the end of that day (or by `now`, if that is earlier):
+contracts by their signing day, cases by their changes, work orders, clicks and pushes by their moments.
+Two things have no history: a message's state and a unit's list rent are today's, whatever the day.
+
+`known_at` goes further and leaves out what was *recorded* later: contracts and case changes, orders by
+their events' own time. A lease's terms are still those of its last revision.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from django.conf import settings
+from django.db import connection
+
+from renewal import figures as sums
+from renewal.cases import RENEWED
+from renewal.figures import Period
+from renewal.models import Case, KpiDay
+from tenants import clock
+from tenants.models import Building
+
+WEEKS_AHEAD = 13
+RECENT_DAYS = 30  # pushes and clicks are counted over so many days
+
+# A row per building and one over all of them (building null) from one pass.
+BY_BUILDING = "grouping sets ((), (u.building_id))"
+CASE_THEN = """(
+    select ch.now from renewal_casechange ch join renewal_case c on c.id = ch.case_id
+    where c.lease_id = l.id and ch.at <= %(until)s order by ch.at desc, ch.id desc limit 1
+)"""
+OUTCOME = f"""case
+    when l.ended_by = 'operator' then 'ended_by_operator'
+    when l.ended_by = 'tenant' and coalesce(l.ended_agreed_on, l.last_day) < l.agreed_last_day - %(window)s
+        then 'ended_early'
+    when {RENEWED} then 'renewed'
+    else case {CASE_THEN}
+        when 'transferred' then 'transferred'
+        when 'holdover' then 'holdover'
+        when 'notice' then 'left'
+        when 'moved_out' then 'left'
+        else 'undecided'
+    end
+end"""
+LEASES = """tenants_lease l join tenants_unit u on u.id = l.unit_id"""
+COUNTED = "l.state = 'signed' and l.recorded_at <= %(known_at)s and u.building_id = any(%(buildings)s)"
+
+OUTCOMES = f"""
+with ending as (
+    select p.name, u.building_id, {OUTCOME} as outcome
+    from unnest(%(names)s, %(firsts)s::date[], %(lasts)s::date[]) as p(name, first, last)
+    join tenants_lease l on l.last_day between p.first and p.last
+    join tenants_unit u on u.id = l.unit_id
+    where {COUNTED}
+)
+select u.building_id, u.name, u.outcome, count(*) from ending u
+group by u.name, u.outcome, {BY_BUILDING}
+"""  # noqa: S608
+CASES = f"""
+select u.building_id, u.state, count(*) from (
+    select u.building_id, {CASE_THEN} as state
+    from {LEASES}
+    where {COUNTED} and l.last_day between %(first)s and %(last)s
+) u
+where u.state is not null
+group by u.state, {BY_BUILDING}
+"""  # noqa: S608
+ENDINGS = f"""
+select date_trunc('week', l.last_day)::date as monday, {OUTCOME} as outcome, count(*)
+from {LEASES}
+where {COUNTED} and l.last_day between %(first)s and %(last)s
+group by 1, 2
+"""  # noqa: S608
+# An order that was finished though nobody pressed "accept" was accepted when they came, at the latest.
+WAITS = f"""
+with waited as (
+    select o.unit_id, o.first_reported_at, coalesce(o.accepted_at, o.arrived_at, o.finished_at) as accepted_at
+    from workorders_workorder o
+)
+select u.building_id, p.name,
+    array_agg(extract(epoch from o.accepted_at - o.first_reported_at)::float / 3600)
+        filter (where o.accepted_at <= %(until)s),
+    array_agg(extract(epoch from %(until)s - o.first_reported_at)::float / 3600)
+        filter (where (o.accepted_at <= %(until)s) is not true),
+    min(o.first_reported_at) filter (where (o.accepted_at <= %(until)s) is not true)
+from unnest(%(names)s, %(firsts)s::timestamptz[], %(lasts)s::timestamptz[]) as p(name, first, last)
+join waited o on o.first_reported_at >= p.first and o.first_reported_at < p.last
+    and o.first_reported_at <= %(until)s
+join tenants_unit u on u.id = o.unit_id
+where u.building_id = any(%(buildings)s)
+group by p.name, {BY_BUILDING}
+"""  # noqa: S608
+PUSHES = f"""
+select u.building_id, coalesce(m.state, p.state) as state, count(*)
+from campaigns_push p
+join tenants_lease l on l.id = p.lease_id
+join tenants_unit u on u.id = l.unit_id
+left join tenants_message m on m.id = p.message_id
+where p.due_on between %(first)s and %(last)s and u.building_id = any(%(buildings)s)
+group by coalesce(m.state, p.state), {BY_BUILDING}
+"""  # noqa: S608
+CLICKS = f"""
+select u.building_id, count(distinct p.tenant_id),
+    count(distinct p.tenant_id) filter (where k.proven_at <= %(until)s),
+    count(distinct p.tenant_id) filter (where k.opened_at <= %(until)s)
+from campaigns_push p
+join tenants_lease l on l.id = p.lease_id
+join tenants_unit u on u.id = l.unit_id
+join tenants_message m on m.id = p.message_id
+left join tenants_link i on i.carrier = 'message:' || m.key
+left join tenants_click k on k.link_id = i.id
+where p.due_on between %(first)s and %(last)s and m.sent_at <= %(until)s and u.building_id = any(%(buildings)s)
+group by {BY_BUILDING}
+"""  # noqa: S608
+# A unit is let on the days of its signed lease; one who stays on without a new lease still lives there.
+VACANCY = f"""
+with stay as (
+    select l.unit_id, l.first_day,
+        case when {CASE_THEN} = 'holdover' then greatest(l.last_day, %(last)s) else l.last_day end as last_day
+    from {LEASES}
+    where {COUNTED} and l.first_day <= %(last)s
+        and l.last_day >= %(first)s - 366
+), vacant as (
+    select u.building_id, u.list_rent, greatest(0, %(last)s - %(first)s + 1 - coalesce(sum(
+        greatest(0, least(stay.last_day, %(last)s) - greatest(stay.first_day, %(first)s) + 1)
+    ), 0)) as days
+    from tenants_unit u left join stay on stay.unit_id = u.id
+    where u.building_id = any(%(buildings)s)
+    group by u.id
+)
+select u.building_id, sum(u.days), sum(u.days * u.list_rent) / %(days_of_month)s from vacant u group by {BY_BUILDING}
+"""  # noqa: S608
+
+Whose = Building | Collection[Building] | None
+Figures = dict[str, Any]
+
+
+def figures(*, day: date, building: Whose = None, now: datetime | None = None, known_on: date | None = None) -> Figures:
+    """The figures of a day over one building, several, or (none given) all: plain values, fit for JSON."""
+    return _measure(day, whose=building, now=now, known_on=known_on)[None]
+
+
+def store(*, day: date, now: datetime) -> int:
+    """The day has a row of figures over all and one per building; a day that is over keeps what was last counted.
+
+    The first count after a day's end replaces what was counted during it; later ones do not. Counts changed rows.
+    """
+    end = clock.at(day + timedelta(days=1))
+    known = {row.building_id: row for row in KpiDay.objects.filter(day=day)}
+    changed = [
+        KpiDay(day=day, building_id=building, figures=figure, computed_at=now)
+        for building, figure in _measure(day, now=now).items()
+        if (old := known.get(building)) is None or (old.computed_at < end and old.figures != figure)
+    ]
+    KpiDay.objects.bulk_create(
+        changed,
+        update_conflicts=True,
+        unique_fields=["day", "building"],
+        update_fields=["figures", "computed_at"],
+    )
+    return len(changed)
+
+
+def endings(*, day: date, building: Whose = None, now: datetime | None = None) -> list[dict[str, Any]]:
+    """The leases that end in each of the next weeks, by outcome so far; a week is known by its Monday."""
+    monday = day - timedelta(days=day.weekday())
+    span = Period(monday, monday + timedelta(days=7 * WEEKS_AHEAD - 1))
+    weeks: dict[date, dict[str, int]] = {monday + timedelta(days=7 * n): {} for n in range(WEEKS_AHEAD)}
+    for week, outcome, count in _rows(ENDINGS, {**_facts(day, whose=building, now=now), **_span(span)}):
+        weeks[week][outcome] = count
+    return [{"monday": week, **sums.renewal_rate(outcomes)} for week, outcomes in weeks.items()]
+
+
+def _measure(
+    day: date, *, whose: Whose = None, now: datetime | None = None, known_on: date | None = None
+) -> dict[int | None, Figures]:
+    """The figures per building, and over all of them under None."""
+    facts = _facts(day, whose=whose, now=now, known_on=known_on)
+    month, season = sums.month_of(day), sums.season_of(day)
+    periods = {"month": month, "season": season}
+    recent = Period(day - timedelta(days=RECENT_DAYS - 1), day)
+    so_far = Period(month.first, day)
+
+    outcomes: dict[tuple[int | None, str], dict[str, int]] = defaultdict(dict)
+    for building, name, outcome, count in _rows(OUTCOMES, {**facts, **_periods(periods)}):
+        outcomes[building, name][outcome] = count
+
+    cases: dict[int | None, dict[str, int]] = defaultdict(dict)
+    for building, state, count in _rows(CASES, {**facts, **_span(season)}):
+        cases[building][state] = count
+
+    waited = {"before": sums.year_before(season), "season": Period(season.first, day), "month": so_far}
+    moments = {
+        **_periods(waited),
+        "firsts": [clock.at(period.first) for period in waited.values()],
+        "lasts": [clock.at(period.last + timedelta(days=1)) for period in waited.values()],
+    }
+    waits = {
+        (building, name): (over or [], waiting or [], since)
+        for building, name, over, waiting, since in _rows(WAITS, {**facts, **moments})
+    }
+
+    pushes: dict[int | None, dict[str, int]] = defaultdict(dict)
+    for building, state, count in _rows(PUSHES, {**facts, **_span(recent)}):
+        pushes[building][state] = count
+    clicks = {building: counts for building, *counts in _rows(CLICKS, {**facts, **_span(recent)})}
+
+    days_of_month = (month.last - month.first).days + 1
+    vacancy = {
+        building: (days, cost)
+        for building, days, cost in _rows(VACANCY, {**facts, **_span(so_far), "days_of_month": days_of_month})
+    }
+
+    def of(building: int | None) -> Figures:
+        reached, proven, opened = clicks.get(building, (0, 0, 0))
+        vacant_days, cost = vacancy.get(building, (0, Decimal(0)))
+        return {
+            "day": day.isoformat(),
+            "known_on": known_on.isoformat() if known_on else None,
+            "renewal": {
+                name: {**_iso(period), **sums.renewal_rate(outcomes[building, name])}
+                for name, period in periods.items()
+            },
+            "cases": {
+                **_iso(season),
+                "states": {state: cases[building].get(state, 0) for state in Case.State.values},
+            },
+            "accept": {
+                name: {**_iso(period), **_waits(*waits.get((building, name), ([], [], None)))}
+                for name, period in waited.items()
+            },
+            "pushes": {**_iso(recent), "total": sum(pushes[building].values()), "states": pushes[building]},
+            "clicks": {**_iso(recent), "proven": sums.share(proven, reached), "unproven": opened - proven},
+            "vacancy": {**_iso(so_far), "unit_days": int(vacant_days), "cost": sums.yuan(Decimal(cost))},
+        }
+
+    return {building: of(building) for building in [None, *facts["buildings"]]}
+
+
+def _waits(over: list[float], waiting: list[float], since: datetime | None) -> dict[str, Any]:
+    since_day = since.isoformat() if since else None
+    return {**sums.waits(over, waiting, target=settings.ACCEPT_TARGET_HOURS), "waiting_since": since_day}
+
+
+def _facts(day: date, *, whose: Whose, now: datetime | None, known_on: date | None = None) -> dict[str, Any]:
+    """What every query may ask for: the day, its end (or now), what was known, and whose buildings."""
+    buildings = [whose] if isinstance(whose, Building) else whose
+    end = clock.at(day + timedelta(days=1)) - timedelta(microseconds=1)
+    until = min(now, end) if now else end
+    known_at: Any = "infinity"
+    if known_on:
+        known_at = clock.at(known_on + timedelta(days=1)) - timedelta(microseconds=1)
+        until = min(until, known_at)
+    if buildings is None:
+        ids = list(Building.objects.order_by("code").values_list("pk", flat=True))
+    else:
+        ids = [building.pk for building in buildings]
+    return {
+        "day": day,
+        "until": until,
+        "known_at": known_at,
+        "buildings": ids,
+        "window": settings.CASE_OPENS_DAYS,
+    }
+
+
+def _span(period: Period) -> dict[str, date]:
+    return {"first": period.first, "last": period.last}
+
+
+def _iso(period: Period) -> dict[str, str]:
+    return {"from": period.first.isoformat(), "to": period.last.isoformat()}
+
+
+def _periods(periods: dict[str, Period]) -> dict[str, list[Any]]:
+    return {
+        "names": list(periods),
+        "firsts": [period.first for period in periods.values()],
+        "lasts": [period.last for period in periods.values()],
+    }
+
+
+def _rows(sql: str, facts: dict[str, Any]) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, facts)
+        return cursor.fetchall()
