@@ -57,7 +57,8 @@ def draft(proposal: Proposal, signer: Tenant, quote: offers.Quote, *, today: dat
         f"租金：每月 {_yuan(quote.monthly_rent)} 元{_free(quote)}，整个租期合计 {_yuan(quote.total)} 元。"
         f"租金取自 {today} 公布的价目表，同楼栋、同户型、同租期、同日签约者价格相同。各期如下：\n{schedule}",
         f"押金：{_yuan(quote.deposit)} 元{_deposit(quote)}。"
-        f"退房交接完成之日起 {settings.DEPOSIT_RETURN_DAYS} 日内退还；可以扣除的只有未结清的租金和水电费，以及有凭据的损坏维修费用，扣除时列明明细。",
+        f"退房交接完成之日起 {settings.DEPOSIT_RETURN_DAYS} 日内退还；"
+        "可以扣除的只有未结清的租金和水电费，以及有凭据的损坏维修费用，扣除时列明明细。",
         "结束：租期届满自然结束。任何一方希望提前结束，应提前 30 天告知对方，双方商定后结束。",
         f"权益：{f'随本次续租赠送{perk.name}，条件为{perk.condition}' if perk else '本次未选择附加权益'}。",
         f"备案：出租方在签署后 {settings.FILING_DAYS} 日内办理住房租赁合同备案。",

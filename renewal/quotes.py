@@ -96,10 +96,7 @@ def quote(proposal: Proposal, choice: offers.Choice, *, now: datetime) -> Signed
 
 def read(token: str, *, proposal: Proposal, now: datetime) -> offers.Quote:
     """The quote behind a token, priced again today. Raises `Tampered`, `Expired`, `Changed` or `RoomGone`."""
-    try:
-        said = signing.loads(token, salt=SALT)
-    except signing.BadSignature as error:
-        raise Tampered from error
+    said = _said(token)
     if said["proposal"] != proposal.pk:
         raise Tampered
     if now >= datetime.fromisoformat(said["until"]):
@@ -115,6 +112,20 @@ def read(token: str, *, proposal: Proposal, now: datetime) -> offers.Quote:
     if _digest(priced) != said["digest"]:
         raise Changed
     return priced
+
+
+def unit_of(token: str) -> str:
+    """The unit a token names: what has to be locked before the rest of it is looked at. Raises `Tampered`."""
+    unit: str = _said(token)["choice"][2]
+    return unit
+
+
+def _said(token: str) -> dict[str, Any]:
+    try:
+        said: dict[str, Any] = signing.loads(token, salt=SALT)
+    except signing.BadSignature as error:
+        raise Tampered from error
+    return said
 
 
 def of_lease(reference: str, choice: offers.Choice, *, day: date) -> offers.Quote:
@@ -133,9 +144,15 @@ def of_lease(reference: str, choice: offers.Choice, *, day: date) -> offers.Quot
     return offers.price(choice, cards.build([lease], today=day, only=only)[lease.pk])
 
 
+def as_plain(quote: offers.Quote) -> dict[str, Any]:
+    """A quote as it is kept: money as text with two places, days as ISO."""
+    plain: dict[str, Any] = cards.plain(asdict(quote))
+    return plain
+
+
 def as_data(quote: offers.Quote) -> dict[str, Any]:
-    """A quote for JSON: money as text with two places, days as ISO; its lines named in the active language."""
-    data: dict[str, Any] = cards.plain(asdict(quote))
+    """A quote as it is shown: as it is kept, with its lines named in the active language."""
+    data = as_plain(quote)
     for line in data["lines"]:
         line["name"] = str(LINE_NAMES[line["code"]])
     return data
@@ -148,5 +165,5 @@ def sentence(error: offers.NotOffered) -> str:
 
 def _digest(quote: offers.Quote) -> str:
     """Of all that is promised. How long the line will hold is not: a longer window changes no price."""
-    promised = {key: value for key, value in cards.plain(asdict(quote)).items() if key != "signed_to"}
+    promised = {key: value for key, value in as_plain(quote).items() if key != "signed_to"}
     return hashlib.sha256(json.dumps(promised, sort_keys=True, ensure_ascii=False).encode()).hexdigest()

@@ -1,19 +1,51 @@
-"""The tenant's yes: a code to the phone on file, then everything that follows from it in one commit."""
+"""The tenant's yes: a code to the phone on file, then everything that follows from it in one commit.
+
+What happens at a signature, in this order, all or nothing: the units are locked in ascending order (as every
+writer of leases does, so races cannot deadlock), then the old lease; case, price and code are looked at once
+more; the next lease, the signature with the words agreed to, the filing task, the write-back to the ERP and
+the chosen perk are written; the case moves; what was still to be sent is cancelled. Before it, and on its own,
+each try of a code is counted and kept: a wrong one must cost a try whatever happens after it.
+"""
 
 from __future__ import annotations
 
-from datetime import datetime
+import secrets
+import time
+from datetime import datetime, timedelta
 
-from renewal.models import Code, Proposal, Signature
-from tenants.models import Link, Tenant
+from django.conf import settings
+from django.db import OperationalError, connection, transaction
+from django.db.models import F
+from django.utils.translation import gettext_lazy as _
+
+from renewal import agreement, cases, filing, proposals, quotes
+from renewal.models import Case, CaseChange, Code, Proposal, Signature
+from tenants import clock, codes, leases, links, outbox, perks
+from tenants.models import Lease, LeaseTenant, Link, Message, Perk, Tenant, Unit
+
+CODE_LIFETIME = timedelta(minutes=5)
+CODE_TEXT = "验证码 {code}，用于确认续租，5 分钟内有效。"
+TRIES = 5
+# So many codes in such a time, per person and whatever the proposal.
+CODE_LIMITS = ((timedelta(minutes=1), 1), (timedelta(hours=1), 5), (timedelta(days=1), 10))
+ATTEMPTS = 3
+TRY_AGAIN = {"40P01", "40001", "55P03"}  # deadlock, serialization, lock timeout
+TOO_LONG = "57014"  # statement timeout
 
 
 class Refused(Exception):
     """The message is fit for a person."""
 
+    sentence = _("This cannot be signed now.")
+
+    def __str__(self) -> str:
+        return str(self.sentence)
+
 
 class NoPhone(Refused):
     """There is no phone on file to send a code to."""
+
+    sentence = _("There is no phone number on file for you. Please ask at the front desk.")
 
 
 class TooSoon(Refused):
@@ -23,6 +55,9 @@ class TooSoon(Refused):
         super().__init__(seconds)
         self.seconds = seconds
 
+    def __str__(self) -> str:
+        return str(_("Another code can be sent in %(seconds)s seconds.")) % {"seconds": self.seconds}
+
 
 class WrongCode(Refused):
     """Not the digits that were sent; `left` tries remain."""
@@ -31,22 +66,102 @@ class WrongCode(Refused):
         super().__init__(left)
         self.left = left
 
+    def __str__(self) -> str:
+        return str(_("This is not the code we sent. Tries left: %(left)s.")) % {"left": self.left}
+
 
 class CodeExpired(Refused):
     """No code is valid now; ask for a new one."""
+
+    sentence = _("The code has expired. Please ask for a new one.")
 
 
 class TooManyTries(Refused):
     """Five wrong tries: this code is spent; ask for a new one."""
 
+    sentence = _("That was the last try for this code. Please ask for a new one.")
+
 
 class Busy(Refused):
     """The database could not settle it in time; nothing changed, try again."""
 
+    sentence = _("This took too long and nothing has changed. Please try again.")
 
+
+# --- The code ---------------------------------------------------------------------------------------------
+
+
+@transaction.atomic
 def ask_code(proposal: Proposal, signer: Tenant, *, quote_token: str, now: datetime) -> Code:
     """A code is on its way to the signer's phone on file. Raises `TooSoon`, `NoPhone`, `quotes.Refused`, `Closed`."""
-    raise NotImplementedError
+    proposals.refuse_if_closed(proposal.lease)
+    quotes.read(quote_token, proposal=proposal, now=now)
+    # One at a time per person, or two requests at once would both find room under the limits.
+    signer = Tenant.objects.select_for_update(no_key=True).get(pk=signer.pk)
+    if not signer.phone:
+        raise NoPhone
+    _refuse_if_too_soon(signer, now=now)
+    number = Code.objects.filter(proposal=proposal, signer=signer).count() + 1
+    message = outbox.post(
+        outbox.Draft(
+            key=f"code:{proposal.pk}:{signer.pk}:{number}",
+            klass=Message.Class.CODE,
+            text=CODE_TEXT,
+            deadline=now + CODE_LIFETIME,
+            tenant_id=signer.pk,
+            lease_id=proposal.lease_id,
+        ),
+        now=now,
+    )
+    proposals.move_up(proposal.lease, Case.State.CONSIDERING, now=now, cause="a code to sign with was asked for")
+    return Code.objects.create(
+        proposal=proposal,
+        signer=signer,
+        number=number,
+        message=message,
+        asked_at=now,
+        expires_at=now + CODE_LIFETIME,
+    )
+
+
+def _refuse_if_too_soon(signer: Tenant, *, now: datetime) -> None:
+    longest, _most = CODE_LIMITS[-1]
+    asked = list(
+        Code.objects.filter(signer=signer, asked_at__gt=now - longest).order_by("-asked_at").values_list("asked_at")
+    )
+    for span, most in CODE_LIMITS:
+        # The one that has to age out of this span before there is room again.
+        if len(asked) >= most and (free_at := asked[most - 1][0] + span) > now:
+            raise TooSoon(max(1, round((free_at - now).total_seconds())))
+
+
+@transaction.atomic
+def _confirm(proposal: Proposal, signer: Tenant, digits: str, *, link: Link | None, now: datetime) -> Code | Refused:
+    """The newest code, if these are its digits; else why not, with the try counted.
+
+    The refusal is returned, not raised: raising it would take the counted try back.
+    """
+    code = (
+        Code.objects.select_for_update(of=("self",))
+        .select_related("message")
+        .filter(proposal=proposal, signer=signer)
+        .order_by("-number")
+        .first()
+    )
+    if code is None or code.used_at is not None or now >= code.expires_at:
+        return CodeExpired()
+    if code.tries >= TRIES:
+        return TooManyTries()
+    if not codes.matches(code.message.key, digits):
+        Code.objects.filter(pk=code.pk).update(tries=F("tries") + 1)
+        left = TRIES - code.tries - 1
+        return WrongCode(left) if left else TooManyTries()
+    if link is not None:
+        links.prove(link, proof="code", now=now)
+    return code
+
+
+# --- The signature ----------------------------------------------------------------------------------------
 
 
 def sign(
@@ -63,22 +178,155 @@ def sign(
     """The next lease is signed, with all that follows; a second call returns the same signature.
 
     Raises `WrongCode`, `CodeExpired`, `TooManyTries`, `Busy`, `quotes.Refused`, `proposals.Closed`,
-    `tenants.leases.UnitTaken`, `tenants.leases.AlreadyRenewed`. After any of them nothing but the count of tries
-    has changed.
+    `tenants.perks.OutOfStock`, `tenants.leases.UnitTaken`, `tenants.leases.AlreadyRenewed`. After any of them
+    nothing but the count of tries has changed.
     """
-    raise NotImplementedError
+    if done := signature_of(proposal, signer):
+        return done
+    quotes.read(quote_token, proposal=proposal, now=now)  # a price that is gone should not cost a try
+    code = _confirm(proposal, signer, digits, link=link, now=now)
+    if isinstance(code, Refused):
+        # Another request of the same person may have signed with this very code a moment ago.
+        if done := signature_of(proposal, signer):
+            return done
+        raise code
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            return _settle(proposal, signer, code, quote_token=quote_token, device=device, address=address, now=now)
+        except OperationalError as error:
+            sqlstate = getattr(error.__cause__, "pgcode", "")
+            if sqlstate == TOO_LONG:
+                break
+            if sqlstate not in TRY_AGAIN:
+                raise
+            if attempt < ATTEMPTS:
+                time.sleep(secrets.randbelow(100 * attempt) / 1000)  # apart from whoever we ran into
+    raise Busy
+
+
+@transaction.atomic(durable=True)
+def _settle(
+    proposal: Proposal,
+    signer: Tenant,
+    code: Code,
+    *,
+    quote_token: str,
+    device: str,
+    address: str | None,
+    now: datetime,
+) -> Signature:
+    """Everything a signature brings, or nothing of it."""
+    with connection.cursor() as cursor:
+        cursor.execute("set local lock_timeout = '3s'; set local statement_timeout = '10s'")
+    today = clock.day_of(now)
+    unit = Unit.objects.get(code=quotes.unit_of(quote_token))
+    leases.lock_units([unit.pk, proposal.lease.unit_id])
+    lease = Lease.objects.select_for_update(of=("self",)).select_related("unit").get(pk=proposal.lease_id)
+    if done := signature_of(proposal, signer):
+        return done
+    proposals.refuse_if_closed(lease)
+    quote = quotes.read(quote_token, proposal=proposal, now=now)
+    following = leases.sign_renewal(
+        lease,
+        unit=unit,
+        tenants=_people(lease),
+        first_day=quote.first_day,
+        last_day=quote.last_day,
+        monthly_rent=quote.monthly_rent,
+        deposit=quote.deposit,
+        anchor_day=quote.anchor_day,
+        signed_on=today,
+        now=now,
+    )
+    words = agreement.draft(proposal, signer, quote, today=today)
+    signature = Signature.objects.create(
+        proposal=proposal,
+        signer=signer,
+        lease=following,
+        quote=quotes.as_plain(quote),
+        text=words.text,
+        text_hash=words.text_hash,
+        code=code,
+        device=device[:300],
+        address=address,
+        signed_at=now,
+    )
+    Code.objects.filter(pk=code.pk).update(used_at=now)
+    filing.open_task(following, today=today, now=now)
+    if quote.perk:
+        perks.grant(
+            Perk.objects.get(code=quote.perk),
+            signer,
+            lease=following,
+            key=f"perk:{following.pk}:{quote.perk}",
+            owner=None,
+            reason="续租时选择",
+            expires_at=None,
+            now=now,
+        )
+    proposals.move_up(lease, Case.State.CONSIDERING, now=now, cause="the tenant signs")
+    _answer(
+        lease,
+        Case.State.TRANSFERRED if quote.is_move else Case.State.SIGNED,
+        cause=f"signature {signature.pk}",
+        now=now,
+    )
+    _write_back(following, now=now)
+    return signature
+
+
+def _people(lease: Lease) -> list[Tenant]:
+    """Who is on the lease, the primary tenant first; merged ones as the person they turned out to be."""
+    rows = LeaseTenant.objects.filter(lease=lease).select_related("tenant__merged_into").order_by("-is_primary", "pk")
+    return list(dict.fromkeys(row.tenant.merged_into or row.tenant for row in rows))
+
+
+def _write_back(lease: Lease, *, now: datetime) -> None:
+    """The ERP hears of the lease, where one is connected."""
+    if "erp" in settings.CHANNELS:
+        outbox.post(
+            outbox.Draft(
+                key=f"erp:{lease.pk}:{lease.revision}",
+                klass=Message.Class.SYSTEM,
+                text=f"{lease.unit.code} {lease.first_day} – {lease.last_day} {lease.monthly_rent}",
+                deadline=now + timedelta(days=30),  # a contract matters long after it was signed
+                lease_id=lease.pk,
+                channel="erp",
+            ),
+            now=now,
+        )
 
 
 def signature_of(proposal: Proposal, signer: Tenant) -> Signature | None:
-    """The signature, if there is one (for the page after signing)."""
-    raise NotImplementedError
+    """The signature, if there is one."""
+    return Signature.objects.select_related("lease__unit__building").filter(proposal=proposal, signer=signer).first()
 
 
+# --- The other answers ------------------------------------------------------------------------------------
+
+
+@transaction.atomic
 def decline(proposal: Proposal, *, reason: str, now: datetime) -> None:
     """The case is declined and what was still to be sent about it is cancelled; the tenant may come back."""
-    raise NotImplementedError
+    proposals.refuse_if_closed(proposal.lease)
+    _answer(proposal.lease, Case.State.DECLINED, cause=reason or "declined", now=now)
 
 
+@transaction.atomic
 def notice(proposal: Proposal, *, reason: str, now: datetime) -> None:
     """The case holds the tenant's notice and what was still to be sent about it is cancelled."""
-    raise NotImplementedError
+    proposals.refuse_if_closed(proposal.lease)
+    _answer(proposal.lease, Case.State.NOTICE, cause=reason or "notice given", now=now)
+
+
+def _answer(lease: Lease, to: Case.State, *, cause: str, now: datetime) -> None:
+    """The case has its answer, and nothing more is said to get one."""
+    case = cases.case_of(lease)
+    if case is None:
+        raise proposals.Closed("not_yet", lease)
+    if case.state == Case.State.HOLDOVER and to in {Case.State.DECLINED, Case.State.NOTICE}:
+        # The lease has ended already: there is no end left to announce. Their word is kept for whoever calls.
+        CaseChange.objects.create(case=case, was=case.state, now=case.state, at=now, cause=cause[:200], by="tenant")
+    else:
+        cases.move(case, to, now=now, cause=cause[:200], by="tenant")
+    outbox.cancel_for_lease(lease, reason=str(to), now=now)

@@ -132,7 +132,7 @@ _HERE = "Asia/Shanghai"
 
 def _rows(sql: str, people: Collection[int], today: date, **more: Any) -> list[dict[str, Any]]:
     """The rows `sql` finds, with days for its moments; its first column is the person."""
-    bounds = {
+    bounds: dict[str, Any] = {
         "people": list(people),
         "today": today,
         "since_day": today - timedelta(days=YEAR_DAYS - 1),
@@ -197,7 +197,8 @@ def _commute(subjects: Sequence[Subject], today: date) -> Found:
             (e.data#>>'{{workplace,1}}')::float8 as longitude, (e.at at time zone '{_HERE}')::date as stated
         from asked join tenants_event e on e.tenant_id = asked.id
         where e.kind = 'profile.stated' and e.at < %(until)s
-            and jsonb_typeof(e.data#>'{{workplace,0}}') = 'number' and jsonb_typeof(e.data#>'{{workplace,1}}') = 'number'
+            and jsonb_typeof(e.data#>'{{workplace,0}}') = 'number'
+            and jsonb_typeof(e.data#>'{{workplace,1}}') = 'number'
         order by root, e.at desc, e.id desc
     """  # noqa: S608
     stated = _found(sql, subjects, today)
