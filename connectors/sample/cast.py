@@ -33,11 +33,12 @@ class Role:
     counts: dict[str, int] = field(default_factory=dict)
 
 
+_RIVERSIDE = (30.2468, 120.2107)  # 钱江新城, 4.3 km from B1
 _KITCHEN = {"gym": 47, "shared_kitchen": 64, "laundry": 22, "study": 6, "activities": 8, "posts": 19, "tickets": 1}
 ROLES = (
-    Role("kitchen", "林晓", 1, "lin", Latent.SOCIAL, "B1", 0, 25, (12, 12), (30.1884, 120.1902), counts=_KITCHEN),
+    Role("kitchen", "林晓", 1, "lin", Latent.SOCIAL, "B1", 0, 25, (12, 12), _RIVERSIDE, counts=_KITCHEN),
     Role(
-        *("kitchen_refused", "周航", 2, "lin", Latent.SOCIAL, "B1", 1, 25, (12, 12), (30.1884, 120.1902)),
+        *("kitchen_refused", "周航", 2, "lin", Latent.SOCIAL, "B1", 1, 25, (12, 12), _RIVERSIDE),
         marketing=False,
         counts=_KITCHEN,
     ),

@@ -22,6 +22,7 @@ MARKETING, PROFILING, DOORS = "续租优惠", "个性化", "门锁记录"
 
 # Purpose: (says yes, says no, of the yeses: withdrawn later)
 _ODDS = {MARKETING: (0.83, 0.12, 0.04), PROFILING: (0.92, 0.05, 0.02), DOORS: (0.63, 0.27, 0.045)}
+_ASKED_AGAIN = timedelta(days=900)  # who had signed before then was asked in one round
 _ONE_CHANNEL_REFUSED = 0.03  # of those who agree to renewal offers, but not by SMS
 
 
@@ -58,8 +59,11 @@ def ask(contracts: list[Contract], calendar: Calendar) -> list[Consent]:
 def _of(lease: Contract, calendar: Calendar) -> Iterator[Consent]:
     person = lease.person
     rng = person.dice("consents")
-    at = datetime.combine(lease.signed_on, time(whole(rng, 10, 18), whole(rng, 0, 59), whole(rng, 0, 59)))
-    version = f"{lease.signed_on.year}-{1 if lease.signed_on.month < 7 else 7:02}"
+    asked_on, proof = lease.signed_on, f"签约登记 {lease.no}"
+    if asked_on < calendar.today - _ASKED_AGAIN:
+        asked_on, proof = calendar.today - _ASKED_AGAIN + timedelta(days=whole(rng, 0, 20)), "App 补充确认"
+    at = datetime.combine(asked_on, time(whole(rng, 10, 18), whole(rng, 0, 59), whole(rng, 0, 59)))
+    version = f"{asked_on.year}-{1 if asked_on.month < 7 else 7:02}"
     for purpose, (yes, no, withdrawn) in _ODDS.items():
         answer, change = rng.random(), rng.random()
         if person.cast:
@@ -67,7 +71,7 @@ def _of(lease: Contract, calendar: Calendar) -> Iterator[Consent]:
         if answer >= yes + no:
             continue
         granted = answer < yes
-        yield Consent(person, purpose, "全部", granted, at, version, f"签约登记 {lease.no}")
+        yield Consent(person, purpose, "全部", granted, at, version, proof)
         later = at + timedelta(days=whole(rng, 20, 200), minutes=whole(rng, 0, 600))
         if granted and later < calendar.now:
             if change < withdrawn:

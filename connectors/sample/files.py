@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 from openpyxl import Workbook
 from openpyxl.cell import WriteOnlyCell
@@ -70,8 +71,8 @@ def write_workbook(path: Path, title: str, header: Sequence[str], rows: Iterable
     return count
 
 
-def _date_cell(sheet: object, value: date) -> WriteOnlyCell:
-    cell = WriteOnlyCell(sheet, value=value)  # type: ignore[arg-type]
+def _date_cell(sheet: Any, value: Any) -> Any:
+    cell = WriteOnlyCell(sheet, value=value)
     cell.number_format = "yyyy-mm-dd"
     return cell
 

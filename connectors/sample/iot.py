@@ -1,4 +1,7 @@
-"""iot.jsonl: what locks and meters send, day by day, in the form of the MQTT topics."""
+"""iot.jsonl: what locks and meters send, day by day, in the form of the MQTT topics.
+
+The meters are those of the units that are let today, with their whole year.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,8 @@ def lines(
     meters: list[Meters], tenancies: list[Tenancy], logged: set[Person], calendar: Calendar, counts: Counter[str]
 ) -> Iterator[list[str]]:
     """The lines of one day after the other, each day in the order of time; `counts` by metric on the way."""
-    sent = [m for m in meters if m.unit.building.has_iot]
+    let = {tenancy.unit for tenancy in tenancies if tenancy.current(calendar.today)}
+    sent = [m for m in meters if m.unit in let and m.unit.building.has_iot]
     heads = [_head(m) for m in sent]
     read_at = np.array([m.read_at for m in sent], np.int64).reshape(len(sent), HISTORY_DAYS)
     at, text = _door_lines(tenancies, logged, calendar)
@@ -27,7 +31,8 @@ def lines(
         start = seconds(calendar.history_start) + day * 86_400
         low, high = np.searchsorted(at, (start, start + 86_400))
         when = read_at[:, day]
-        seq, readings = day + 1, []
+        seq = day + 1
+        readings: list[str] = []
         for (power, water), m, ts in zip(heads, sent, stamps(when), strict=True):
             kwh, cubic = f"{m.power[day]:.2f}", f"{m.water[day]:.2f}"
             readings += (

@@ -114,7 +114,7 @@ def terms_until_now(person: Person, *, months: int, renewals: int | None = None)
     renewed = RENEWED_BEFORE[person.latent]
     share = renewed / (renewed + _LEFT_BEFORE)  # of the leases that began after another, those which renewed it
     terms = [months]
-    while len(terms) < 5 and (len(terms) <= renewals if renewals is not None else rng.random() < share):
+    while sum(terms) < 48 and (len(terms) <= renewals if renewals is not None else rng.random() < share):
         terms.insert(0, weighted(rng, TERMS))
     return terms
 

@@ -67,7 +67,7 @@ def _plans(count: int, rooms: int, fixed: list[Tenancy], seed: int, calendar: Ca
     to_come = count - len(fixed) - sum(renewed.values())
     latents = [latent for latent, n in people.items() for _ in range(n)][:to_come]
     latents += [Latent.OTHER] * (to_come - len(latents))
-    rng.shuffle(latents)  # type: ignore[arg-type]
+    rng.shuffle(latents)
 
     plans = [_renewed_last_month(latent, rng, calendar) for latent, n in renewed.items() for _ in range(n)]
     relet = min(round(len(left) * _RELET_AT_ONCE), len(latents))

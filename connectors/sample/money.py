@@ -134,7 +134,7 @@ def _at(odds: dict[str, float], draw: float) -> str:
 
 def payments(tenancies: list[Tenancy], bills: list[Bill], calendar: Calendar) -> list[list[object]]:
     """payments.csv in the order of time: what has been paid by now of what fell due in the year."""
-    rows = []
+    rows: list[list[object]] = []
     of_tenancy: dict[Tenancy, list[Bill]] = {}
     for one in bills:
         of_tenancy.setdefault(one.tenancy, []).append(one)

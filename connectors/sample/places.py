@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import groupby
 
 from connectors.sample.dice import dice, portions, weighted, whole
 
@@ -111,8 +110,3 @@ def _units(building: Building, count: int, seed: int) -> Iterator[Unit]:
             yield Unit(building, flat, f"{flat}{letter}", room_type, floor, area)
         count -= len(cut)
         flat_no += 1
-
-
-def flatmates(units: list[Unit]) -> dict[str, list[Unit]]:
-    """The units of each flat."""
-    return {flat: list(group) for flat, group in groupby(units, key=lambda unit: unit.flat)}
