@@ -3,7 +3,33 @@
 from django.contrib import admin
 from django.urls import include, path
 
+from renewal.views import door, h5, sign
+
+# The letter (renewal/views/h5.py says which address does what). <key> is a token, or "letter" once it is open.
+letter = [
+    path("", door.number, name="door"),
+    path("code", door.code, name="door-code"),
+    path("confirm", door.confirm, name="letter-confirm"),
+    path("type", h5.large_type, name="letter-type"),
+    path("brand.css", h5.brand, name="letter-brand"),
+    path("<str:token>", h5.cover, name="letter-cover"),
+    path("<str:token>/open", h5.open_letter, name="letter-open"),
+    path("<str:key>/", h5.read, name="letter-read"),
+    path("<str:key>/quote", h5.quote, name="letter-quote"),
+    path("<str:key>/agreement", sign.agreement, name="letter-agreement"),
+    path("<str:key>/code", sign.code, name="letter-code"),
+    path("<str:key>/sign", sign.sign, name="letter-sign"),
+    path("<str:key>/done", sign.done, name="letter-done"),
+    path("<str:key>/agreement.txt", sign.text, name="letter-text"),
+    path("<str:key>/renewal.ics", sign.calendar, name="letter-calendar"),
+    path("<str:key>/decline", h5.decline, name="letter-decline"),
+    path("<str:key>/notice", h5.notice, name="letter-notice"),
+    path("<str:key>/general", h5.general, name="letter-general"),
+    path("<str:key>/refuse", h5.refuse, name="letter-refuse"),
+]
+
 urlpatterns = [
     path("i18n/", include("django.conf.urls.i18n")),
     path("admin/", admin.site.urls),
+    path("r/", include(letter)),
 ]

@@ -1,0 +1,166 @@
+"""The common door: a phone number, a code to it, one's own letter. What it says never tells who lives here."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import unicodedata
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.db.models import Exists, F, OuterRef
+from django.utils.translation import gettext, override
+from django.utils.translation import gettext_lazy as _
+
+from renewal.models import Case, DoorCode
+from tenants import codes, links, outbox
+from tenants.models import Lease, Link, Message, Tenant
+
+VALID = timedelta(minutes=5)
+PAUSE = timedelta(minutes=1)
+AT_MOST = ((timedelta(hours=1), 5), (timedelta(days=1), 10))  # codes a number may ask for in such a time
+TRIES = 5
+
+
+class Refused(Exception):
+    """The message is fit for a person."""
+
+    sentence = _("That did not work.")
+
+    def __str__(self) -> str:
+        return str(self.sentence)
+
+
+class NotAPhone(Refused):
+    """What was typed cannot be a mobile number."""
+
+    sentence = _("Please type the eleven digits of your mobile number.")
+
+
+class TooSoon(Refused):
+    """A code was asked for a moment ago; another may be in `seconds`."""
+
+    sentence = _("A code was sent a moment ago. Please wait a little before asking for another.")
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__()
+        self.seconds = seconds
+
+
+class TooOften(Refused):
+    """This number has had its share of codes."""
+
+    sentence = _("Several codes have been asked for. Please try again in an hour, or ask at the front desk.")
+
+
+class WrongCode(Refused):
+    """Not the digits that were sent, or they are too old, or there were too many tries."""
+
+    sentence = _("This code is not right, or it has expired. Please check it, or ask for a new one.")
+
+
+class NothingHere(Exception):
+    """The number is theirs, but no lease of theirs can be renewed."""
+
+
+def phone_of(typed: str) -> str:
+    """The number in what was typed, without spaces, country code and full-width digits. Raises `NotAPhone`."""
+    digits = re.sub(r"[\s\-().]", "", unicodedata.normalize("NFKC", typed))
+    digits = re.sub(r"^(\+|00)?86(?=1\d{10}$)", "", digits)
+    if not re.fullmatch(r"1\d{10}", digits, re.ASCII):
+        raise NotAPhone
+    return digits
+
+
+def masked(phone: str) -> str:
+    """A number as it may be shown: 138****1234."""
+    return f"{phone[:3]}****{phone[-4:]}" if len(phone) >= 7 else "****"
+
+
+@transaction.atomic
+def ask_code(phone: str, *, now: datetime) -> None:
+    """If somebody here has this number, a code is on its way to it. Raises `TooSoon`, `TooOften`, for any number."""
+    key = _hash(phone)
+    asked = DoorCode.objects.filter(phone_hash=key)
+    asked.filter(asked_at__lt=now - timedelta(days=2)).delete()
+    last = asked.order_by("-number").first()
+    if last and last.asked_at + PAUSE > now:
+        raise TooSoon(int((last.asked_at + PAUSE - now).total_seconds()) + 1)
+    if any(asked.filter(asked_at__gt=now - span).count() >= most for span, most in AT_MOST):
+        raise TooOften
+    number = last.number + 1 if last else 1
+    try:
+        with transaction.atomic():
+            row = DoorCode.objects.create(phone_hash=key, number=number, asked_at=now, expires_at=now + VALID)
+    except IntegrityError:
+        raise TooSoon(int(PAUSE.total_seconds())) from None
+    if tenant := _tenant(phone):
+        row.message = _send(tenant, key=f"door:{row.pk}", now=now)
+        row.save(update_fields=["message"])
+
+
+def enter(phone: str, typed: str, *, origin: str, now: datetime) -> Link:
+    """The letter of whoever holds this phone, opened by the code. Raises `WrongCode` or `NothingHere`."""
+    row = DoorCode.objects.select_related("message").filter(phone_hash=_hash(phone)).order_by("-number").first()
+    live = DoorCode.objects.filter(
+        pk=row.pk if row else None, expires_at__gt=now, used_at__isnull=True, tries__lt=TRIES
+    )
+    # The try is spent before the digits are compared, whoever else is trying at this moment.
+    if not live.update(tries=F("tries") + 1) or row is None:
+        raise WrongCode
+    if row.message is None or not codes.matches(row.message.key, typed):
+        raise WrongCode
+    DoorCode.objects.filter(pk=row.pk).update(used_at=now)
+    return _letter(phone, carrier=f"door:{origin}:{row.pk}", now=now)
+
+
+def confirm(link: Link, typed: str, *, now: datetime) -> Link:
+    """`link` may be read on this device too. Raises `WrongCode`."""
+    try:
+        enter(link.tenant.phone, typed, origin="device", now=now)
+    except NothingHere:
+        pass  # the code was right, and that is all that was asked
+    return link
+
+
+def _letter(phone: str, *, carrier: str, now: datetime) -> Link:
+    lease = _lease(phone)
+    tenant = _tenant(phone)
+    if lease is None or tenant is None:
+        raise NothingHere
+    # Whoever comes back after the last day still finds their page: a link of its own, for a day at least.
+    expires_at = max(links.expiry(lease, now=now), now + timedelta(days=1))
+    link, _token = links.mint(
+        carrier, tenant=tenant, lease=lease, purpose=Link.Purpose.PROPOSAL, expires_at=expires_at, now=now
+    )
+    links.prove(link, proof="code", now=now)
+    return link
+
+
+def _tenant(phone: str) -> Tenant | None:
+    """Whoever has this number on file; the one with the lease that ends next, if it is on file twice."""
+    lease = _lease(phone)
+    of_phone = Tenant.objects.filter(phone=phone, merged_into__isnull=True).order_by("-pk")
+    return (of_phone.filter(pk__in=lease.tenants.all()).first() if lease else None) or of_phone.first()
+
+
+def _lease(phone: str) -> Lease | None:
+    """Their lease that has a case: the newest."""
+    theirs = Lease.objects.filter(tenants__phone=phone, tenants__merged_into__isnull=True, state=Lease.State.SIGNED)
+    with_case = theirs.filter(Exists(Case.objects.filter(lease=OuterRef("pk"))))
+    return with_case.order_by("-last_day", "-pk").first()
+
+
+def _send(tenant: Tenant, *, key: str, now: datetime) -> Message:
+    with override(settings.LANGUAGE_CODE):
+        text = gettext("[%(operator)s] {code} opens your letter. It is valid for five minutes.") % {
+            "operator": settings.OPERATOR_NAME
+        }
+    draft = outbox.Draft(key=key, klass=Message.Class.CODE, tenant_id=tenant.pk, text=text, deadline=now + VALID)
+    return outbox.post(draft, now=now)
+
+
+def _hash(phone: str) -> str:
+    return hmac.new(settings.LINK_KEY.encode(), f"phone:{phone}".encode(), hashlib.sha256).hexdigest()

@@ -1,0 +1,140 @@
+"""The letter as one reads it: opening it, its page, what was chosen in it, and what comes after the signature."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from django.db import transaction
+
+from renewal import agreement, cases, offers, proposals, quotes, roadmap, signing, story
+from renewal.models import Case, FilingTask, Proposal, Signature
+from tenants import links
+from tenants.models import Click, Grant, Lease, Link, Tenant
+
+
+class OpenedElsewhere(Exception):
+    """A person has opened this link on another device; here a code has to say that it is the same person."""
+
+    def __init__(self, link: Link) -> None:
+        super().__init__(self.__doc__)
+        self.link = link
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """Everything on the page of the letter."""
+
+    proposal: Proposal
+    card: offers.Card
+    choice: offers.Choice
+    offer: quotes.SignedQuote
+    story: list[story.Told]
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """Everything on the page of the agreement."""
+
+    proposal: Proposal
+    choice: offers.Choice
+    offer: quotes.SignedQuote
+    agreement: agreement.Agreement
+
+
+@dataclass(frozen=True, slots=True)
+class After:
+    """Everything on the page after the signature."""
+
+    signature: Signature
+    lease: Lease
+    filing_due_on: date | None
+    first_rent: offers.Period
+    grants: list[Grant]
+    roadmap: tuple[roadmap.Step, ...]
+
+
+def link_of(pk: int, *, even_if_closed: bool, now: datetime) -> Link:
+    """The link a browser has opened, if it still opens anything. Raises as `links.find`."""
+    link = Link.objects.select_related("tenant", "lease__unit__building").filter(pk=pk).first()
+    if link is None:
+        raise links.Unknown
+    if even_if_closed:
+        return link
+    if link.revoked_at is not None:
+        raise links.Revoked(link)
+    if link.expires_at <= now:
+        raise links.Expired(link)
+    return link
+
+
+def open(link: Link, *, trusted: bool, here_before: bool, today: date, now: datetime) -> Proposal:
+    """The letter is open in this browser. Raises `OpenedElsewhere`, `proposals.Closed`.
+
+    Only a proven click binds a link to its first device: a scanner that posts must not lock out the person.
+    """
+    if not here_before and Click.objects.filter(link=link, proven_at__isnull=False).exists():
+        raise OpenedElsewhere(link)
+    return proposals.open(link, trusted=trusted, today=today, now=now)
+
+
+def read(link: Link, choice: offers.Choice | None, *, language: str, today: date, now: datetime) -> Letter:
+    """The page of the letter, priced today. Raises `proposals.Closed`."""
+    proposal = proposals.for_link(link, today=today, now=now)
+    card = proposals.card_on(proposal, today=today)
+    fitting = fit(choice, card)
+    told = story.told(proposal.story, language=language, general=link.tenant.general_version)
+    return Letter(proposal, card, fitting, quotes.quote(proposal, fitting, now=now), told)
+
+
+def choose(link: Link, choice: offers.Choice, *, today: date, now: datetime) -> quotes.SignedQuote:
+    """The price of a choice; the case is being considered. Raises `offers.NotOffered`, `proposals.Closed`."""
+    proposal = proposals.for_link(link, today=today, now=now)
+    offer = quotes.quote(proposal, choice, now=now)
+    case = cases.case_of(link.lease)
+    if case is not None and case.state in {Case.State.CONTACTED, Case.State.VIEWED, Case.State.DECLINED}:
+        cases.move(case, Case.State.CONSIDERING, now=now, cause="the tenant looked at offers", by="tenant")
+    return offer
+
+
+def draft(link: Link, choice: offers.Choice | None, *, today: date, now: datetime) -> Draft:
+    """The page of the agreement: the choice at today's price and the words to be agreed to."""
+    proposal = proposals.for_link(link, today=today, now=now)
+    fitting = fit(choice, proposals.card_on(proposal, today=today))
+    offer = quotes.quote(proposal, fitting, now=now)
+    return Draft(proposal, fitting, offer, agreement.draft(proposal, link.tenant, offer.quote, today=today))
+
+
+def after(link: Link, *, today: date) -> After | None:
+    """What follows from the tenant's signature; none while there is no signature."""
+    proposal = proposals.of(link.lease, link.tenant)
+    signature = signing.signature_of(proposal, link.tenant) if proposal else None
+    if proposal is None or signature is None:
+        return None
+    lease = Lease.objects.select_related("unit__building").get(pk=signature.lease_id)
+    filing = FilingTask.objects.filter(lease=lease).first()
+    month = offers.add_months(lease.first_day, 1, lease.anchor_day)
+    return After(
+        signature=signature,
+        lease=lease,
+        filing_due_on=filing.due_on if filing else None,
+        first_rent=offers.Period(lease.first_day, month, lease.monthly_rent),
+        grants=list(Grant.objects.select_related("perk").filter(lease=lease, tenant=link.tenant).order_by("pk")),
+        roadmap=roadmap.steps(roadmap.living_since(link.tenant), today=today),
+    )
+
+
+@transaction.atomic
+def prefer_general(tenant: Tenant, *, general: bool) -> None:
+    """From now on the tenant sees the version that knows nothing about them (or no longer does)."""
+    Tenant.objects.filter(pk=tenant.pk).update(general_version=general)
+
+
+def fit(choice: offers.Choice | None, card: offers.Card) -> offers.Choice:
+    """The published choice nearest to `choice`; without one, staying for about a year."""
+    wanted = choice or offers.Choice(term_months=12)
+    room = next((room for room in card.rooms if room.unit == wanted.unit), card.own)
+    term = min(offers.terms(room), key=lambda months: (abs(months - wanted.term_months), months))
+    free = min(offers.free_months(room, term), key=lambda months: (abs(months - wanted.free_months), months))
+    perk = wanted.perk if wanted.perk in {perk.code for perk in offers.perks(card, term)} else ""
+    return offers.Choice(term, free, "" if room is card.own else room.unit, perk)

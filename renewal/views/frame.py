@@ -1,0 +1,172 @@
+"""What every page under /r/ shares: its headers, the form check, who is reading, and the pages that say no.
+
+The letter is opened at /r/<token>, but read at /r/letter/…: after the opening the address holds no token, and
+the browser's session says which link was opened. Every action exists under both addresses, and under the
+token's it works only in a browser that has opened that token.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import wraps
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.middleware.csrf import CsrfViewMiddleware
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.decorators import decorator_from_middleware
+from django.utils.translation import gettext as _
+from django.views.decorators.csrf import csrf_exempt
+
+from renewal import letters, proposals
+from tenants import clock, links
+from tenants.models import Link
+
+READ_AT = "letter"  # stands where the token stood, once the letter is open
+SESSION = timedelta(hours=12)
+HEADERS = {
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+    "X-Robots-Tag": "noindex",
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+}
+
+View = Callable[..., HttpResponseBase]
+
+
+class _FormCheck(CsrfViewMiddleware):
+    """Django's check, for pages that send no referrer: there browsers post forms with `Origin: null`.
+
+    The token in the form and the cookie still have to match.
+    """
+
+    def _origin_verified(self, request: HttpRequest) -> bool:
+        return request.META.get("HTTP_ORIGIN") == "null" or super()._origin_verified(request)  # type: ignore[misc]
+
+
+_form_check = decorator_from_middleware(_FormCheck)
+
+
+class NotOpened(Exception):
+    """This browser has no open letter; `token` names one it could open."""
+
+    def __init__(self, token: str = "") -> None:
+        super().__init__()
+        self.token = token
+
+
+def page(view: View) -> View:
+    """Run `view` as a page under /r/: with the headers, the form check, and a kind word for every refusal."""
+
+    @wraps(view)
+    def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        try:
+            return view(request, *args, **kwargs)
+        except links.Unknown:
+            return refusal(request, "unknown", 404)
+        except links.NotUsable:
+            return refusal(request, "expired", 410)
+        except letters.OpenedElsewhere as error:
+            request.session["door"] = {"link": error.link.pk}
+            return redirect("letter-confirm")
+        except NotOpened as error:
+            return redirect("letter-cover", error.token) if error.token else refusal(request, "shut", 410)
+        except proposals.Closed as error:
+            if error.kind == "signed" and request.session.get("letter"):
+                return redirect("letter-done", READ_AT)
+            return refusal(request, error.kind, 200 if error.kind in {"not_yet", "unpriced"} else 410)
+
+    checked = csrf_exempt(_form_check(answer))
+
+    @wraps(view)
+    def framed(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        response = checked(request, *args, **kwargs)
+        for name, value in HEADERS.items():
+            response[name] = value
+        return response
+
+    return csrf_exempt(framed)
+
+
+def show(request: HttpRequest, template: str, context: dict[str, Any], *, status: int = 200) -> HttpResponse:
+    """A page with the facts that every page needs."""
+    shared = {
+        "operator": settings.OPERATOR_NAME,
+        "large_type": request.COOKIES.get("type") == "large",
+        "brand_sheet": _brand_sheet(),
+        "at": READ_AT,
+    }
+    return render(request, template, shared | context, status=status)
+
+
+def _brand_sheet() -> str:
+    """The sheet that lays another operator's colour over the tokens; none for the colour they hold."""
+    return "" if settings.BRAND_COLOUR.lower() == "#0b6e63" else reverse("letter-brand")
+
+
+def refusal(request: HttpRequest, kind: str, status: int) -> HttpResponse:
+    """The same page for every link that opens nothing: what is so, and where to go on."""
+    title, line = {
+        "unknown": (_("There is no letter at this address."), _("Perhaps a character was lost on the way.")),
+        "expired": (_("This link has come to its end."), _("Links are put away after a while, to keep letters private.")),
+        "shut": (_("This letter is closed again."), _("It closes by itself when it has not been read for a while.")),
+        "signed": (_("This lease has been renewed."), _("There is nothing left to do here.")),
+        "notice": (_("We have your notice."), _("If your plans change, tell us in the app or at the front desk.")),
+        "moved_out": (_("This lease has ended."), _("Thank you for the time you lived here.")),
+        "over": (_("This lease has ended."), _("If anything is unclear, the front desk is there for you.")),
+        "not_yet": (_("It is a little early."), _("Your letter comes about three months before your lease ends.")),
+        "unpriced": (_("Your offers are not ready yet."), _("We will write to you as soon as they are.")),
+        "nobody": (_("There is no lease to renew for this number."), _("Try the number your lease names.")),
+    }[kind]
+    onward = kind in {"unknown", "expired", "shut", "nobody"}
+    return show(request, "h5/closed.html", {"title": title, "line": line, "onward": onward}, status=status)
+
+
+# --- Who is reading ---------------------------------------------------------------------------------------
+
+
+def remember(request: HttpRequest, link: Link, *, now: datetime) -> None:
+    """This browser has opened `link`; it is asked no more for some hours."""
+    if request.session.get("letter", {}).get("link") != link.pk:
+        request.session.cycle_key()  # a session id handed to the reader by somebody else opens nothing
+        request.session["letter"] = {"link": link.pk}
+    request.session["letter"]["until"] = (now + SESSION).isoformat()
+    request.session.modified = True
+
+
+def has_opened(request: HttpRequest, link: Link) -> bool:
+    return bool(request.session.get("letter", {}).get("link") == link.pk)
+
+
+def opened(request: HttpRequest, key: str, *, even_if_closed: bool = False) -> Link:
+    """The link behind an address that this browser has opened. Raises `NotOpened` or `links.NotUsable`."""
+    now = clock.now()
+    held = request.session.get("letter")
+    if key != READ_AT:
+        link = links.find(token_of(key), now=now)
+        if not has_opened(request, link):
+            raise NotOpened(token_of(key))
+        return link
+    if not held or datetime.fromisoformat(held["until"]) <= now:
+        raise NotOpened
+    return letters.link_of(held["link"], even_if_closed=even_if_closed, now=now)
+
+
+def token_of(key: str) -> str:
+    """The token in what was typed or pasted: messengers add punctuation to the end of an address."""
+    found = re.match(r"[a-z2-7]+", key[:64].lower(), re.ASCII)
+    return found.group() if found else ""
+
+
+def kept(request: HttpRequest) -> dict[str, Any]:
+    """What this browser has chosen so far; changes stay."""
+    request.session.modified = True
+    held: dict[str, Any] = request.session["letter"]
+    return held

@@ -1,0 +1,219 @@
+"""The letter: cover → year and offers → what one says to them.
+
+    GET  /r/<token>            the cover: no name, no figure, no price; changes nothing
+    POST /r/<token>/open       opens the letter (gesture=1: a trusted gesture), then 303 to
+    GET  /r/letter/            the year and the offers
+    POST /r/letter/quote       a choice → its price (JSON, or 303 back to the page without scripts)
+    GET, POST …/agreement      the five lines (POST keeps the choice)      → signing.py
+    POST …/code, …/sign        the code and the signature                  → signing.py
+    GET, POST …/decline        "not this time"; …/notice: "I am leaving"
+    POST …/general, …/refuse   the general version; no more letters like this
+
+Every POST exists as /r/<token>/… too, for a browser that has opened that token.
+"""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import get_language, gettext_noop
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_POST, require_safe
+
+from renewal import letters, offers, proposals, quotes, signing
+from renewal.views import words
+from renewal.views.frame import READ_AT, has_opened, kept, opened, page, remember, show, token_of
+from tenants import clock, consents, links
+
+DECLINE_REASONS = {
+    "undecided": _("I have not decided yet"),
+    "rent": _("The rent"),
+    "place": _("Where it is"),
+    "room": _("I would like another kind of room"),
+    "service": _("The service"),
+}
+
+
+@page
+@require_safe
+def cover(request: HttpRequest, token: str) -> HttpResponse:
+    """The cover. Previews and scanners fetch it as they like: it tells nothing and changes nothing."""
+    link = links.find(token_of(token), now=clock.now())
+    building = link.lease.unit.building
+    place = building.name.removeprefix(settings.OPERATOR_NAME).strip(" ·・-") or building.name
+    return show(
+        request, "h5/cover.html", {"place": place, "open_url": reverse("letter-open", args=[token_of(token)])}
+    )
+
+
+@page
+@require_POST
+def open_letter(request: HttpRequest, token: str) -> HttpResponse:
+    """The tap. From here on the address holds no token."""
+    now = clock.now()
+    link = links.find(token_of(token), now=now)
+    letters.open(
+        link,
+        trusted=request.POST.get("gesture") == "1",
+        here_before=has_opened(request, link),
+        today=clock.today(),
+        now=now,
+    )
+    remember(request, link, now=now)
+    return redirect("letter-read", READ_AT, status=303)
+
+
+@page
+@require_safe
+def read(request: HttpRequest, key: str) -> HttpResponse:
+    """The year and the offers, priced now, with the choice as it was left."""
+    link = opened(request, key)
+    letter = letters.read(
+        link, _kept_choice(request), language=get_language() or "", today=clock.today(), now=clock.now()
+    )
+    context = {
+        "name": words.name(link.tenant.name),
+        "building": link.lease.unit.building.name,
+        "last_day": words.day(link.lease.last_day),
+        "general": link.tenant.general_version,
+        "story": [{"icon": words.ICONS.get(card.code, card.code), "card": card} for card in letter.story],
+        "offer": words.offer(letter),
+        "say": request.GET.get("say", ""),
+    }
+    return show(request, "h5/letter.html", context)
+
+
+@page
+@require_POST
+def quote(request: HttpRequest, key: str) -> HttpResponseBase:
+    """The server's price of a choice; the choice is remembered."""
+    link = opened(request, key)
+    wants_json = "application/json" in request.headers.get("Accept", "")
+    try:
+        choice = choice_of(request)
+        offer = letters.choose(link, choice, today=clock.today(), now=clock.now())
+    except offers.NotOffered as error:
+        if wants_json:
+            return JsonResponse({"error": quotes.sentence(error)}, status=422)
+        kept(request)["choice"] = _plain_choice(request)
+    else:
+        kept(request)["choice"] = [choice.term_months, choice.free_months, choice.unit, choice.perk]
+        if wants_json:
+            data = quotes.as_data(offer.quote)
+            more = {"words": words.price(offer), "calculation": words.lines(offer.quote), "token": offer.token}
+            return JsonResponse({**data, **more, "expires_at": offer.expires_at.isoformat()})
+    return redirect(reverse("letter-read", args=[READ_AT]) + "#offers")
+
+
+@page
+def decline(request: HttpRequest, key: str) -> HttpResponse:
+    """“Not this time”: GET asks, POST says it."""
+    link = opened(request, key)
+    if request.method == "POST":
+        proposal = proposals.for_link(link, today=clock.today(), now=clock.now())
+        signing.decline(proposal, reason=_reason(request), now=clock.now())
+        return show(request, "h5/answered.html", {"kind": "declined"})
+    return show(request, "h5/decline.html", {"reasons": DECLINE_REASONS})
+
+
+@page
+def notice(request: HttpRequest, key: str) -> HttpResponse:
+    """“I am leaving”: GET says what it means, POST gives notice."""
+    link = opened(request, key)
+    last_day = words.day(link.lease.last_day)
+    if request.method == "POST":
+        proposal = proposals.for_link(link, today=clock.today(), now=clock.now())
+        signing.notice(proposal, reason=_reason(request), now=clock.now())
+        return show(request, "h5/answered.html", {"kind": "notice", "last_day": last_day})
+    return show(request, "h5/notice.html", {"last_day": last_day})
+
+
+@page
+@require_POST
+def general(request: HttpRequest, key: str) -> HttpResponse:
+    """The version that knows nothing about the reader, and back (PIPL 24)."""
+    link = opened(request, key)
+    letters.prefer_general(link.tenant, general=request.POST.get("general") == "1")
+    return redirect("letter-read", READ_AT)
+
+
+@page
+@require_POST
+def refuse(request: HttpRequest, key: str) -> HttpResponse:
+    """No more messages about renewing, in one tap."""
+    link = opened(request, key)
+    consents.refuse_marketing(link.tenant, now=clock.now(), proof=f"letter:{link.pk}")
+    return show(request, "h5/answered.html", {"kind": "refused"})
+
+
+@page
+@require_POST
+def large_type(request: HttpRequest) -> HttpResponse:
+    """大字: kept in a cookie, for every page of the letter."""
+    back = request.POST.get("back", "")
+    safe = url_has_allowed_host_and_scheme(back, allowed_hosts=None) and back.startswith("/r/")
+    response = redirect(back if safe else "door")
+    response.set_cookie(
+        "type", "large" if request.POST.get("large") else "", max_age=31_536_000, path="/r/", samesite="Lax"
+    )
+    return response
+
+
+@require_safe
+def brand(request: HttpRequest) -> HttpResponse:
+    """The operator's colour laid over the tokens; by night, and for tints, mixed from it."""
+    sheet = (
+        f":root{{--brand-base:{settings.BRAND_COLOUR};--brand:var(--brand-base);"
+        "--brand-strong:color-mix(in srgb,var(--brand-base) 84%,black);"
+        "--brand-tint:color-mix(in srgb,var(--brand-base) 11%,white)}"
+        "@media (prefers-color-scheme:dark){:root{--brand:color-mix(in srgb,var(--brand-base) 45%,white);"
+        "--brand-strong:color-mix(in srgb,var(--brand-base) 30%,white);"
+        "--brand-tint:color-mix(in srgb,var(--brand-base) 26%,#14181c)}}"
+    )
+    return HttpResponse(sheet, content_type="text/css", headers={"Cache-Control": "max-age=3600"})
+
+
+# --- What was chosen --------------------------------------------------------------------------------------
+
+
+def choice_of(request: HttpRequest) -> offers.Choice:
+    """The choice in a form. Raises `offers.NotOffered` for what is no choice at all."""
+    choice = _choice(_plain_choice(request))
+    if choice is None:
+        raise offers.NotOffered(NO_CHOICE)
+    return choice
+
+
+# Marked for translation; `quotes.sentence` translates it.
+NO_CHOICE = gettext_noop("Please choose how long you would like to stay.")
+
+
+def _plain_choice(request: HttpRequest) -> list[str]:
+    moves = request.POST.get("tab") == "move"
+    unit = request.POST.get("unit", "") if moves or "tab" not in request.POST else ""
+    return [request.POST.get("term", ""), request.POST.get("free", "") or "0", unit, request.POST.get("perk", "")]
+
+
+def _choice(plain: list[str]) -> offers.Choice | None:
+    term, free, unit, perk = (str(each)[:40] for each in plain)
+    if not (_is_small(term) and _is_small(free)):
+        return None
+    return offers.Choice(int(term), int(free), unit, perk)
+
+
+def _is_small(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= 3
+
+
+def _kept_choice(request: HttpRequest) -> offers.Choice | None:
+    plain = request.session.get("letter", {}).get("choice")
+    return _choice(plain) if plain else None
+
+
+def _reason(request: HttpRequest) -> str:
+    reason = request.POST.get("reason", "")
+    more = request.POST.get("more", "").strip()
+    return ": ".join(filter(None, [reason if reason in DECLINE_REASONS else "", more]))[:180]

@@ -1,0 +1,233 @@
+"""Agreement → code → done. The browser carries the signed quote; the price in it is the server's own."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST, require_safe
+
+from renewal import door, letters, proposals, quotes, signing
+from renewal.views import words
+from renewal.views.frame import READ_AT, NotOpened, kept, opened, page, show
+from renewal.views.h5 import _kept_choice, _plain_choice
+from tenants import clock, leases
+
+RESEND = timedelta(minutes=1)
+# Why one is back at the agreement; the sentence, not the address, is the server's.
+SAYINGS = {
+    "price": quotes.Expired.sentence,
+    "changed": quotes.Changed.sentence,
+    "gone": quotes.RoomGone.sentence,
+    "agree": _("Please tick that you have read the agreement and agree to it."),
+    "phone": _("There is no mobile number on file. The front desk can add yours."),
+}
+
+
+@page
+def agreement(request: HttpRequest, key: str) -> HttpResponse:
+    """Five lines and the whole text, at today's price. POST comes from the sliders and keeps their choice."""
+    link = opened(request, key)
+    if request.method == "POST":
+        kept(request)["choice"] = _plain_choice(request)
+        return redirect("letter-agreement", READ_AT)
+    draft = letters.draft(link, _kept_choice(request), today=clock.today(), now=clock.now())
+    context = {
+        "lines": [
+            {"icon": icon, "label": label, "words": sentence}
+            for icon, (label, sentence) in zip(
+                ("person", "pin", "days", "money", "end"), draft.agreement.lines, strict=False
+            )
+        ],
+        "text": draft.agreement.text,
+        "price": words.price(draft.offer),
+        "token": draft.offer.token,
+        "say": SAYINGS.get(request.GET.get("say", ""), ""),
+    }
+    return show(request, "h5/agreement.html", context)
+
+
+@page
+def code(request: HttpRequest, key: str) -> HttpResponse:
+    """POST sends a code to the phone on file; GET is where one types it."""
+    link = opened(request, key)
+    held = kept(request)
+    if request.method != "POST":
+        if not held.get("quote"):
+            return redirect("letter-agreement", READ_AT)
+        return _code_page(request, link.tenant.phone)
+    now = clock.now()
+    token = request.POST.get("quote") or held.get("quote", "")
+    if "quote" in request.POST and request.POST.get("agree") != "1":
+        return _back(say="agree")
+    try:
+        proposal = proposals.for_link(link, today=clock.today(), now=now)
+        signing.ask_code(proposal, link.tenant, quote_token=token, now=now)
+    except signing.TooSoon as error:
+        # A code is already on its way; what it will sign is what was agreed to last.
+        held["asked"] = (now + timedelta(seconds=error.seconds) - RESEND).isoformat()
+    except signing.NoPhone:
+        return _back(say="phone")
+    except quotes.Refused as error:
+        return _back(say=_saying(error))
+    else:
+        held["asked"] = now.isoformat()
+    held["quote"] = token
+    return redirect("letter-code", READ_AT)
+
+
+@page
+@require_POST
+def sign(request: HttpRequest, key: str) -> HttpResponse:
+    """The signature. A second POST leads to the same page."""
+    link = opened(request, key, even_if_closed=True)
+    now = clock.now()
+    if letters.after(link, today=clock.today()):
+        return redirect("letter-done", READ_AT)
+    link = opened(request, key)
+    token = request.POST.get("quote") or kept(request).get("quote", "")
+    try:
+        proposal = proposals.for_link(link, today=clock.today(), now=now)
+        signing.sign(
+            proposal,
+            link.tenant,
+            quote_token=token,
+            digits=request.POST.get("code", "").strip(),
+            device=request.headers.get("User-Agent", "")[:300],
+            address=request.META.get("REMOTE_ADDR"),
+            now=now,
+            link=link,
+        )
+    except quotes.Refused as error:
+        return _back(say=_saying(error))
+    except (leases.UnitTaken, leases.AlreadyRenewed) as error:
+        return _code_page(request, link.tenant.phone, error=str(error), status=409)
+    except signing.Refused as error:
+        status = 503 if isinstance(error, signing.Busy) else 422
+        return _code_page(request, link.tenant.phone, error=str(error), status=status)
+    return redirect("letter-done", READ_AT)
+
+
+@page
+@require_safe
+def done(request: HttpRequest, key: str) -> HttpResponse:
+    """What happens next, with its days."""
+    after = _after(request, key)
+    if after is None:
+        return redirect("letter-read", READ_AT)
+    context = {
+        "building": after.lease.unit.building.name,
+        "last_day": words.day(after.lease.last_day),
+        "next": _next(after),
+        "roadmap": [
+            {"name": _milestones()[step.code], "months": words.term(step.months), "day": words.day(step.on), "step": step}
+            for step in after.roadmap
+        ],
+        "text": after.signature.text,
+    }
+    return show(request, "h5/done.html", context)
+
+
+@page
+@require_safe
+def text(request: HttpRequest, key: str) -> HttpResponse:
+    """The whole text as a file: the signed one, or what would be signed now."""
+    after = _after(request, key)
+    if after:
+        whole = after.signature.text
+    else:
+        link = opened(request, key)
+        draft = letters.draft(link, _kept_choice(request), today=clock.today(), now=clock.now())
+        whole = draft.agreement.text
+    headers = {"Content-Disposition": 'attachment; filename="agreement.txt"'}
+    # With a byte order mark: phones and old editors then read it as UTF-8.
+    return HttpResponse("\ufeff" + whole, content_type="text/plain; charset=utf-8", headers=headers)
+
+
+@page
+@require_safe
+def calendar(request: HttpRequest, key: str) -> HttpResponse:
+    """The days of the new lease, for the phone's own calendar."""
+    after = _after(request, key)
+    if after is None:
+        return redirect("letter-read", READ_AT)
+    stamp = after.signature.signed_at.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
+    entries = [
+        ("rent", after.lease.first_day, _("First rent: %s yuan") % words.yuan(after.first_rent.rent)),
+        ("end", after.lease.last_day, _("Last day of the lease")),
+    ]
+    rows = ["BEGIN:VCALENDAR", "VERSION:2.0", f"PRODID:-//{settings.OPERATOR_NAME}//letter//ZH"]
+    for code, day, text in entries:
+        rows += [
+            "BEGIN:VEVENT",
+            f"UID:lease-{after.lease.pk}-{code}@letter",
+            f"DTSTAMP:{stamp}",
+            f"DTSTART;VALUE=DATE:{day:%Y%m%d}",
+            f"DTEND;VALUE=DATE:{day + timedelta(days=1):%Y%m%d}",
+            f"SUMMARY:{settings.OPERATOR_NAME} {text}".replace(",", "\\,"),
+            "END:VEVENT",
+        ]
+    body = "\r\n".join([*rows, "END:VCALENDAR", ""])
+    headers = {"Content-Disposition": 'attachment; filename="renewal.ics"'}
+    return HttpResponse(body, content_type="text/calendar; charset=utf-8", headers=headers)
+
+
+def _after(request: HttpRequest, key: str) -> letters.After | None:
+    """What follows the signature; signing closes the link, and this browser may read on."""
+    return letters.after(opened(request, key, even_if_closed=True), today=clock.today())
+
+
+def _next(after: letters.After) -> list[dict[str, Any]]:
+    rows = [{"day": words.day(clock.day_of(after.signature.signed_at)), "title": _("Signed"), "line": "", "past": True}]
+    if after.filing_due_on:
+        line = _("We file the contract with the housing authority by this day; you need do nothing.")
+        rows.append({"day": words.day(after.filing_due_on), "title": _("Contract on file"), "line": line})
+    for grant in after.grants:
+        rows.append({"day": words.day(clock.day_of(grant.granted_at)), "title": grant.perk.name, "line": _("Yours from this day.")})
+    rent = _("%s yuan, for the first month of the new lease.") % words.yuan(after.first_rent.rent)
+    rows.append({"day": words.day(after.lease.first_day), "title": _("First rent"), "line": rent})
+    return rows
+
+
+def _milestones() -> dict[str, str]:
+    return {
+        "cleaning": _("One cleaning"),
+        "first_choice": _("First choice of new rooms"),
+        "partner": _("Community partner, with a dividend"),
+    }
+
+
+def _code_page(request: HttpRequest, phone: str, *, error: str = "", status: int = 200) -> HttpResponse:
+    held = kept(request)
+    asked = datetime.fromisoformat(held["asked"]) if held.get("asked") else None
+    wait = max(0, int((asked + RESEND - clock.now()).total_seconds()) + 1) if asked else 0
+    context = {
+        "phone": door.masked(phone),
+        "wait": min(wait, 60),
+        "error": error,
+        "typed": request.POST.get("code", "")[:6] if error else "",
+        "check_url": reverse("letter-sign", args=[READ_AT]),
+        "resend_url": reverse("letter-code", args=[READ_AT]),
+        "action": _("Sign"),
+        "back_url": reverse("letter-agreement", args=[READ_AT]),
+        "purpose": _("With this code you sign the renewal."),
+    }
+    return show(request, "h5/code.html", context, status=status)
+
+
+def _back(*, say: str) -> HttpResponse:
+    return redirect(reverse("letter-agreement", args=[READ_AT]) + f"?say={say}")
+
+
+def _saying(error: quotes.Refused) -> str:
+    if isinstance(error, quotes.RoomGone):
+        return "gone"
+    return "price" if isinstance(error, quotes.Expired) else "changed"
+
+
+__all__ = ["NotOpened", "agreement", "calendar", "code", "done", "sign"]

@@ -1,0 +1,155 @@
+"""Sums and days as the letter says them. It formats; it never computes a price."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from renewal import letters, offers, quotes
+
+ICONS = {"repairs": "repair", "on_time": "payment", "held": "community"}
+
+
+def yuan(amount: Decimal) -> str:
+    """3,720 or 3,720.50: no empty fen."""
+    return f"{amount:,.0f}" if amount == amount.to_integral_value() else f"{amount:,.2f}"
+
+
+def day(moment: date) -> str:
+    return date_format(moment, "DATE_FORMAT")
+
+
+def months(number: int) -> str:
+    return ngettext("%(n)d month", "%(n)d months", number) % {"n": number}
+
+
+def term(number: int) -> str:
+    """Whole years as years: 12 months is a year."""
+    years, rest = divmod(number, 12)
+    return months(number) if rest or not years else ngettext("%(n)d year", "%(n)d years", years) % {"n": years}
+
+
+def name(full: str) -> str:
+    """As much of a name as a page may show to whoever holds the phone: 林*."""
+    return full[:1] + "*" * min(max(len(full) - 1, 1), 2)
+
+
+def against_today(quote: offers.Quote) -> str:
+    """What changes against today, in words."""
+    difference = quote.rent_difference
+    if not difference:
+        return _("The same rent as now")
+    words = _("%(sum)s yuan more a month than now") if difference > 0 else _("%(sum)s yuan less a month than now")
+    return words % {"sum": yuan(abs(difference))}
+
+
+def price(offer: quotes.SignedQuote) -> dict[str, str]:
+    """Every word on the page that changes with the sliders."""
+    quote = offer.quote
+    free = (
+        _("%(months)s rent-free, on average %(average)s yuan a month")
+        % {"months": months(quote.free_months), "average": yuan(quote.average_rent)}
+        if quote.free_months
+        else ""
+    )
+    return {
+        "rent": yuan(quote.monthly_rent),
+        "change": against_today(quote),
+        "free": free,
+        "span": _("%(first)s to %(last)s") % {"first": day(quote.first_day), "last": day(quote.last_day)},
+        "until": _("until %(last)s") % {"last": day(quote.last_day)},
+        "term": term(quote.term_months),
+        "free_months": months(quote.free_months) if quote.free_months else _("none"),
+        "total": yuan(quote.total),
+        "bar": " · ".join(
+            filter(None, [term(quote.term_months), _("%s free") % months(quote.free_months) if quote.free_months else ""])
+        ),
+        "signed_to": _("This rent holds for signatures until %(day)s.") % {"day": day(quote.signed_to)},
+    }
+
+
+def lines(quote: offers.Quote) -> list[dict[str, str]]:
+    """The calculation, line by line, as it is folded under the rent."""
+    shown = []
+    for line in quote.lines:
+        if line.code == "deposit_difference" and not line.amount:
+            continue
+        label = str(quotes.LINE_NAMES[line.code])
+        if line.code == "deposit_difference" and line.amount < 0:
+            label = _("Deposit to come back")
+        times = f"{yuan(abs(line.each))} × {line.times}" if line.each is not None and line.times > 1 else ""
+        shown.append({"code": line.code, "label": label, "times": times, "amount": _signed(line)})
+    return shown
+
+
+def _signed(line: offers.Line) -> str:
+    if line.code == "deposit_difference":
+        return yuan(abs(line.amount))
+    sign = "−" if line.amount < 0 else "+" if line.code == "difference" and line.amount > 0 else ""
+    return f"{sign}{yuan(abs(line.amount))}"
+
+
+def slider(values: Sequence[int], chosen: int) -> dict[str, Any] | None:
+    """A native range over published values; none where there is nothing to slide."""
+    if len(values) < 2:
+        return None
+    steps = {later - earlier for earlier, later in zip(values, values[1:], strict=False)}
+    step = next(iter(steps)) if len(steps) == 1 else 1
+    return {"min": values[0], "max": values[-1], "step": step, "value": chosen}
+
+
+def published(card: offers.Card) -> dict[str, Any]:
+    """What may be chosen together, without any price: enough for the sliders to stay within it."""
+    return {
+        "rooms": {
+            "" if room is card.own else room.unit: {
+                str(months): list(offers.free_months(room, months)) for months in offers.terms(room)
+            }
+            for room in card.rooms
+        },
+        "perks": {perk.code: perk.min_term_months for perk in card.perks},
+    }
+
+
+def offer(letter: letters.Letter) -> dict[str, Any]:
+    """The part of the page that holds the sliders."""
+    card, choice = letter.card, letter.choice
+    room = card.room(choice.unit)
+    return {
+        "choice": choice,
+        "price": price(letter.offer),
+        "lines": lines(letter.offer.quote),
+        "token": letter.offer.token,
+        "term": slider(offers.terms(room), choice.term_months),
+        "free": slider(offers.free_months(room, choice.term_months), choice.free_months),
+        "any_free": any(len(offers.free_months(each, t)) > 1 for each in card.rooms for t in offers.terms(each)),
+        "rooms": [
+            {
+                "unit": each.unit,
+                "room_type": each.room_type,
+                "area": f"{each.area.normalize():f}",
+                "floor": each.floor,
+                "deposit": yuan(each.deposit),
+                "chosen": each.unit == choice.unit,
+            }
+            for each in card.rooms[1:]
+        ],
+        "perks": [
+            {
+                "code": perk.code,
+                "name": perk.name,
+                "condition": perk.condition,
+                "months": perk.min_term_months,
+                "open": perk.min_term_months <= choice.term_months,
+                "chosen": perk.code == choice.perk,
+            }
+            for perk in card.perks
+        ],
+        "published": published(card),
+    }
