@@ -8,6 +8,7 @@ from datetime import datetime
 from django.db import connection
 from django.db.models.functions import Coalesce
 
+from connectors.records import AliasSource
 from tenants.models import Alias, Tenant
 
 
@@ -29,12 +30,12 @@ def units_by(source: str, refs: Collection[str]) -> dict[str, int]:
     return dict(rows.values_list("ref", "unit_id"))
 
 
-def name_tenants(aliases: Mapping[tuple[str, str], int], *, now: datetime) -> int:
+def name_tenants(aliases: Mapping[tuple[str, str], int], *, now: datetime) -> None:
     """Each (source, reference) stands for its tenant, unless it already stands for somebody."""
-    rows = [
-        Alias(source=source, ref=ref, tenant_id=tenant, recorded_at=now) for (source, ref), tenant in aliases.items()
-    ]
-    return _learn(rows)
+    Alias.objects.bulk_create(
+        [Alias(source=source, ref=ref, tenant_id=owner, recorded_at=now) for (source, ref), owner in aliases.items()],
+        ignore_conflicts=True,
+    )
 
 
 def name_units(aliases: Mapping[tuple[str, str], int], *, now: datetime) -> None:
@@ -45,10 +46,13 @@ def name_units(aliases: Mapping[tuple[str, str], int], *, now: datetime) -> None
     )
 
 
-def rename_contract(contract_no: str, *, tenant: int, now: datetime) -> None:
-    """The contract number stands for `tenant`: the one alias that follows a revision to another person."""
-    Alias.objects.update_or_create(
-        source="contract", ref=contract_no, defaults={"tenant_id": tenant, "unit": None, "recorded_at": now}
+def name_contracts(owners: Mapping[str, int], *, now: datetime) -> None:
+    """Each contract number stands for its tenant: the one alias that follows a revision to another person."""
+    Alias.objects.bulk_create(
+        [Alias(source=AliasSource.CONTRACT, ref=no, tenant_id=owner, recorded_at=now) for no, owner in owners.items()],
+        update_conflicts=True,
+        unique_fields=["source", "ref"],
+        update_fields=["tenant"],
     )
 
 
@@ -77,11 +81,3 @@ def learn_pairs(pairs: Iterable[tuple[tuple[str, str], tuple[str, str]]], *, now
             ],
         )
         return cursor.rowcount
-
-
-def _learn(rows: list[Alias]) -> int:
-    if not rows:
-        return 0
-    before = Alias.objects.count()
-    Alias.objects.bulk_create(rows, ignore_conflicts=True)
-    return Alias.objects.count() - before

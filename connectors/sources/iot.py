@@ -42,7 +42,7 @@ def event(number: int, message: dict[str, Any]) -> EventRecord:
         data = WAYS[value]
     elif type(metric) is str and metric in METERS:
         kind, expected, unit = METERS[metric]
-        if type(value) not in (int, float) or not 0 <= value < 1e9:
+        if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < 1e9:
             raise calls.Problem(_("The meter's value is not a number that can be right."))
         if message.get("unit") != unit:
             raise calls.Problem(_("The meter's unit is not %(unit)s.") % {"unit": unit})

@@ -49,6 +49,7 @@ def rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[Any, An
     files.check(path)
     with path.open("rb") as start:
         is_workbook = start.read(4) == ZIP
+    table: Iterator[Sequence[Any]]
     if is_workbook:
         table = _workbook(path, columns)
     elif path.suffix.lower() in {".xlsx", ".xlsm", ".xls"}:

@@ -1,0 +1,163 @@
+"""Leases: the only writer of them. What the ERP says is applied here, and what is signed here is written here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from itertools import islice
+
+from django.db import IntegrityError, connection, transaction
+from django.utils.translation import gettext as _
+
+from connectors.records import BadRecord, ContractRecord
+from connectors.runs import Counts
+from tenants import contracts
+from tenants.contracts import Refused
+from tenants.models import Lease, LeaseRevision, LeaseTenant, Tenant, Unit
+
+__all__ = ["HELD_SQL", "AlreadyRenewed", "Outcome", "Refused", "UnitTaken", "apply", "enter", "sign_renewal"]
+
+BATCH = 2000
+# The advisory locks of this file, apart from those of others.
+LOCK = 0x1EA5E
+# Who held which unit from when to when: the days of a signed lease as moments, and its primary tenant.
+HELD_SQL = """
+    SELECT lease.id AS lease_id, lease.unit_id, coalesce(tenant.merged_into_id, tenant.id) AS tenant_id,
+        lease.first_day::timestamp AT TIME ZONE 'Asia/Shanghai' AS from_at,
+        (lease.last_day + 1)::timestamp AT TIME ZONE 'Asia/Shanghai' AS to_at
+    FROM tenants_lease lease
+    JOIN LATERAL (
+        SELECT tenant_id FROM tenants_leasetenant
+        WHERE lease_id = lease.id ORDER BY is_primary DESC, id LIMIT 1
+    ) who ON true
+    JOIN tenants_tenant tenant ON tenant.id = who.tenant_id
+    WHERE lease.state = 'signed'
+"""
+
+
+class Outcome(StrEnum):
+    """What a contract record changed."""
+
+    NEW = "new"
+    CHANGED = "changed"
+    UNCHANGED = "unchanged"
+    WAITING = "waiting"
+
+
+class UnitTaken(Exception):
+    """Somebody else's lease covers one of these days of the unit."""
+
+
+class AlreadyRenewed(Exception):
+    """The lease has been renewed already."""
+
+
+def apply(record: ContractRecord, *, now: datetime) -> Outcome:
+    """The contract stands at its highest revision that fits, or waits; raises `Refused`."""
+    with transaction.atomic():
+        desk = _desk([record], now=now)
+        outcome = _outcome(desk, record)
+        desk.write()
+    return outcome
+
+
+def enter(records: Iterable[ContractRecord | BadRecord], *, now: datetime) -> Counts:
+    """As `apply`, for all records of a file, in their order and a batch at a time."""
+    counts = Counts()
+    stream = iter(records)
+    while batch := list(islice(stream, BATCH)):
+        usable = [record for record in batch if isinstance(record, ContractRecord)]
+        with transaction.atomic():
+            desk = _desk(usable, now=now)
+            for record in batch:
+                if isinstance(record, BadRecord):
+                    counts.refuse(record.line, record.reason, record.raw)
+                    continue
+                try:
+                    outcome = _outcome(desk, record)
+                except Refused as refused:
+                    counts.refuse(record.line, str(refused))
+                else:
+                    counts.repeat() if outcome == Outcome.UNCHANGED else counts.accept()
+            desk.write()
+    return counts
+
+
+def _desk(records: Sequence[ContractRecord], *, now: datetime) -> contracts.Desk:
+    """All that bears on `records`, read after no other writer can touch their units any more."""
+    lock_units(contracts.units_of(records))
+    return contracts.Desk.read(records, now=now)
+
+
+def _outcome(desk: contracts.Desk, record: ContractRecord) -> Outcome:
+    if not desk.take(record):
+        return Outcome.UNCHANGED
+    known = record.contract_no in desk.leases
+    desk.settle(record.contract_no)
+    lease = desk.leases.get(record.contract_no)
+    if lease is None or lease.revision < record.revision:
+        return Outcome.WAITING
+    return Outcome.CHANGED if known else Outcome.NEW
+
+
+def lock_units(units: Iterable[int]) -> None:
+    """No other transaction writes leases of these units until this one ends; taken in one order, so never in a ring."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_advisory_xact_lock(%s, id::int) FROM (SELECT unnest(%s::bigint[]) AS id ORDER BY 1) AS units",
+            [LOCK, sorted(set(units))],
+        )
+
+
+@transaction.atomic
+def sign_renewal(
+    lease: Lease,
+    *,
+    unit: Unit,
+    tenants: list[Tenant],
+    first_day: date,
+    last_day: date,
+    monthly_rent: Decimal,
+    deposit: Decimal,
+    anchor_day: int,
+    signed_on: date,
+    now: datetime,
+) -> Lease:
+    """The next lease of these tenants stands, and renews `lease`; raises `UnitTaken` or `AlreadyRenewed`.
+
+    It has revision 0 and no contract number until the ERP's contract for it arrives.
+    """
+    # The constraints alone would decide; without the lock a loser of a race may be told of a deadlock instead.
+    lock_units([unit.pk, lease.unit_id])
+    try:
+        with transaction.atomic():
+            successor = Lease.objects.create(
+                unit=unit,
+                renews=lease,
+                signed_on=signed_on,
+                first_day=first_day,
+                last_day=last_day,
+                agreed_last_day=last_day,
+                monthly_rent=monthly_rent,
+                deposit=deposit,
+                anchor_day=anchor_day,
+                revision=0,
+                recorded_at=now,
+            )
+    except IntegrityError as clash:
+        code = getattr(clash.__cause__, "pgcode", "")
+        if code not in {"23P01", "23505"}:
+            raise
+        # A second signature of the same lease breaks both constraints; which is named first is chance.
+        if Lease.objects.filter(renews=lease).exclude(state=Lease.State.VOID).exists():
+            raise AlreadyRenewed(_("This lease has been renewed already.")) from clash
+        raise UnitTaken(_("The unit is let to somebody else on one of these days.")) from clash
+    LeaseTenant.objects.bulk_create(
+        LeaseTenant(lease=successor, tenant=tenant, is_primary=index == 0) for index, tenant in enumerate(tenants)
+    )
+    LeaseRevision.objects.create(
+        lease=successor, revision=0, terms=contracts.signed_terms(successor, tenants), recorded_at=now
+    )
+    return successor
