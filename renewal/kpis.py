@@ -129,7 +129,7 @@ with stay as (
 ), vacant as (
     select u.building_id, u.list_rent, greatest(0, %(last)s - %(first)s + 1 - coalesce(sum(
         greatest(0, least(stay.last_day, %(last)s) - greatest(stay.first_day, %(first)s) + 1)
-    ), 0)) as days
+    ) filter (where stay.unit_id is not null), 0)) as days
     from tenants_unit u left join stay on stay.unit_id = u.id
     where u.building_id = any(%(buildings)s)
     group by u.id
