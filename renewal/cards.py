@@ -41,7 +41,7 @@ VACANT = """
         ) and not exists (select from tenants_waitingcontract c where c.unit_id = u.id)
     ), of_type as (
         select *, row_number() over (partition by lease_id, room_type order by floor desc, area desc, code) as place
-        from vacant where cardinality(%(types)s) = 0 or (building_id || ':' || room_type) = any(%(types)s)
+        from vacant where building_id || ':' || room_type = any(%(types)s)
     ), near as (
         select *, row_number() over (
             partition by lease_id, place order by list_rent < own_rent, abs(list_rent - own_rent), code
@@ -50,7 +50,7 @@ VACANT = """
     )
     select lease_id, code, room_type, area, floor, list_rent, building_id
     from near
-    where case when cardinality(%(units)s) > 0 then code = any(%(units)s) else place = 1 and nth <= %(most)s end
+    where case when %(named)s then code = any(%(units)s::text[]) else place = 1 and nth <= %(most)s end
     order by lease_id, list_rent < own_rent, abs(list_rent - own_rent), code
 """
 GONE = [
@@ -120,6 +120,7 @@ def _others(
                 "today": today,
                 "gone": [str(state) for state in GONE],
                 "types": types,
+                "named": only is not None,
                 "units": units,
                 "most": OTHER_ROOMS,
             },

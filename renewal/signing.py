@@ -178,8 +178,8 @@ def sign(
     """The next lease is signed, with all that follows; a second call returns the same signature.
 
     Raises `WrongCode`, `CodeExpired`, `TooManyTries`, `Busy`, `quotes.Refused`, `proposals.Closed`,
-    `tenants.perks.OutOfStock`, `tenants.leases.UnitTaken`, `tenants.leases.AlreadyRenewed`. After any of them
-    nothing but the count of tries has changed.
+    `tenants.leases.UnitTaken`, `tenants.leases.AlreadyRenewed`. After any of them nothing but the count of tries
+    has changed.
     """
     if done := signature_of(proposal, signer):
         return done
@@ -254,16 +254,7 @@ def _settle(
     Code.objects.filter(pk=code.pk).update(used_at=now)
     filing.open_task(following, today=today, now=now)
     if quote.perk:
-        perks.grant(
-            Perk.objects.get(code=quote.perk),
-            signer,
-            lease=following,
-            key=f"perk:{following.pk}:{quote.perk}",
-            owner=None,
-            reason="续租时选择",
-            expires_at=None,
-            now=now,
-        )
+        _give(quote.perk, signer, following, now=now)
     proposals.move_up(lease, Case.State.CONSIDERING, now=now, cause="the tenant signs")
     _answer(
         lease,
@@ -279,6 +270,23 @@ def _people(lease: Lease) -> list[Tenant]:
     """Who is on the lease, the primary tenant first; merged ones as the person they turned out to be."""
     rows = LeaseTenant.objects.filter(lease=lease).select_related("tenant__merged_into").order_by("-is_primary", "pk")
     return list(dict.fromkeys(row.tenant.merged_into or row.tenant for row in rows))
+
+
+def _give(code: str, signer: Tenant, lease: Lease, *, now: datetime) -> None:
+    """The chosen perk is the signer's; if the last one has just gone, what was offered has changed."""
+    try:
+        perks.grant(
+            Perk.objects.get(code=code),
+            signer,
+            lease=lease,
+            key=f"perk:{lease.pk}:{code}",
+            owner=None,
+            reason="续租时选择",
+            expires_at=None,
+            now=now,
+        )
+    except perks.OutOfStock as error:
+        raise quotes.Changed from error
 
 
 def _write_back(lease: Lease, *, now: datetime) -> None:
