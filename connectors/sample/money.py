@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from math import exp
 
 import numpy as np
 
@@ -32,6 +33,7 @@ _MOODS = {  # of a month without a late repair
     Latent.OTHER: (0.42, 0.46, 0.12),
 }
 _ANSWERED = {Latent.SOCIAL: 0.72, Latent.PRICE: 0.55, Latent.SERVICE: 0.62, Latent.OTHER: 0.42}
+_FLAT = {Latent.SOCIAL: 0.02, Latent.PRICE: 0.06, Latent.SERVICE: 0.07, Latent.OTHER: 0.09}  # nearly always 😐
 _CAST_MOODS = {  # newest first; older bills got the last one
     "kitchen": (GOOD, GOOD, GOOD, SOSO, GOOD),
     "kitchen_refused": (GOOD, GOOD, GOOD, SOSO, GOOD),
@@ -39,7 +41,7 @@ _CAST_MOODS = {  # newest first; older bills got the last one
     "old_building": (SOSO, SOSO, SOSO, GOOD),
 }
 # Name: (mean days after the due day, spread), and how likely the types are to pay that way.
-_RHYTHMS = {"on the day": (0.0, 0.5), "early": (-2.5, 1.2), "late": (3.2, 2.4), "anyhow": (1.5, 5.0)}
+_RHYTHMS = {"on the day": (0.0, 0.0), "early": (-2.8, 1.0), "late": (3.2, 2.4), "anyhow": (1.5, 5.0)}
 _RHYTHM_ODDS = {
     Latent.SOCIAL: (0.45, 0.30, 0.10, 0.15),
     Latent.PRICE: (0.30, 0.12, 0.38, 0.20),
@@ -110,26 +112,18 @@ def _answer(bills: list[Bill], person: Person, late: set[tuple[Person, date]], c
     answers = float(np.clip(rng.normal(_ANSWERED[person.latent], 0.2), 0.05, 0.98))
     lean = float(rng.normal(0, 0.5))
     good, soso, bad = _MOODS[person.latent]
+    if rng.random() < _FLAT[person.latent]:
+        answers, good, soso, bad = 0.95, 0.04, 0.92, 0.04
     for newest, one in enumerate(reversed(bills)):
-        draw, wait, seen = rng.random(), float(rng.exponential(20)), rng.random() < answers
+        wait, seen = float(rng.exponential(20)), rng.random() < answers
         worse = 2.2 if (person, month_start(one.issued.date(), 0)) in late else 0.0
-        odds = {GOOD: good * np.exp(lean - worse), SOSO: soso, BAD: bad * np.exp(worse - lean)}
-        mood = _at(odds, draw)
+        mood = weighted(rng, {GOOD: good * exp(lean - worse), SOSO: soso, BAD: bad * exp(worse - lean)})
         if person.cast:
             moods = _CAST_MOODS[person.cast]
             mood, seen, wait = moods[min(newest, len(moods) - 1)], True, min(wait, 30.0)
         at = one.issued + timedelta(minutes=int(wait * 60) + 2)
         if seen and at <= calendar.now:
             one.mood, one.mood_at = mood, at
-
-
-def _at(odds: dict[str, float], draw: float) -> str:
-    mark = draw * sum(odds.values())
-    for mood, weight in odds.items():
-        mark -= weight
-        if mark < 0:
-            return mood
-    return mood
 
 
 def payments(tenancies: list[Tenancy], bills: list[Bill], calendar: Calendar) -> list[list[object]]:

@@ -1,8 +1,8 @@
 """Who the tenants are: the latent type of each, and the habits it drives.
 
 Shares: socially active 37 %, price-sensitive 29 %, service-dependent 18 %, other 16 %. A habit's yearly
-mean belongs to the type; each person multiplies it by a gamma factor of mean 1 (shape 3, so a spread of
-58 %), and what happens is Poisson. Types overlap, but a rule over a few habits finds most of them.
+mean belongs to the type; each person multiplies it by a gamma factor of mean 1 (shape 4, so a spread of
+half), and what happens is Poisson. Types overlap, but a rule over a few habits finds most of them.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _HABITS = {
     "repairs": (4, 4, 15, 3),
     "activities": (9, 1.6, 1.4, 0.7),
     "posts": (20, 2.5, 2.5, 1.2),
-    "tickets": (1.3, 1.2, 4.6, 1.0),
+    "tickets": (1.2, 1.1, 6.4, 0.9),
 }
 HABITS = {habit: dict(zip(Latent, means, strict=True)) for habit, means in _HABITS.items()}
 
@@ -71,7 +71,7 @@ class Person:
 
     def yearly(self, habit: str) -> float:
         """How often a year this person does it on average."""
-        return HABITS[habit][self.latent] * float(self.dice(f"habit {habit}").gamma(3, 1 / 3))
+        return HABITS[habit][self.latent] * float(self.dice(f"habit {habit}").gamma(4, 1 / 4))
 
 
 class Crowd:
