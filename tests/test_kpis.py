@@ -306,8 +306,8 @@ def test_a_days_row_is_written_once_per_building_and_closed_by_the_first_count_a
     )
 
     def undecide(now: datetime) -> int:
-        case = Case.objects.filter(state="viewed", lease__last_day__lt=date(2026, 2, 1)).order_by("pk").first()
-        assert case
+        lease = make_lease(unit=make_unit(building=buildings[1]))
+        case = Case.objects.create(lease=lease, state="viewed", since=NOW, opened_at=NOW)
         cases.move(case, "notice", now=NOW + timedelta(minutes=1), cause="x", by="mei")
         return kpis.store(day=TODAY, now=now)
 
