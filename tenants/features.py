@@ -172,7 +172,7 @@ paid AS (
     GROUP BY root
 ),
 used AS (
-    SELECT root, sum(greatest(step, 0)) AS power_30
+    SELECT root, sum(greatest(step, 0)) FILTER (WHERE step IS NOT NULL) AS power_30
     FROM (
         SELECT who.root, (data->>'value')::float8 - lag((data->>'value')::float8)
             OVER (PARTITION BY who.root, unit_id ORDER BY at, source_id) AS step
@@ -209,7 +209,7 @@ ON CONFLICT (tenant_id) DO UPDATE SET day = excluded.day, computed_at = excluded
 """  # noqa: S608
 
 # In the order of the SELECT above.
-COLUMNS = [f.column for f in Feature._meta.concrete_fields if f.name not in {"tenant", "day", "computed_at"}]
+COLUMNS = [str(f.column) for f in Feature._meta.concrete_fields if f.name not in {"tenant", "day", "computed_at"}]
 _UPSERT = {"columns": ", ".join(COLUMNS), "updates": ", ".join(f"{c} = excluded.{c}" for c in COLUMNS)}
 _REFRESH_ALL_SQL = _REFRESH_SQL.format(narrow="", **_UPSERT)
 # Told which people it is about, the planner takes the index of events instead of reading them all.

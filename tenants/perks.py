@@ -23,7 +23,7 @@ CATALOGUE: list[dict[str, Any]] = [
     {
         "code": "care_line",
         "name": "专属客服通道",
-        "condition": "租约 60 天内到期，且过去 12 个月内有一次报修超过 6 小时才被接单",
+        "condition": "租约到期前 30 天时，过去 12 个月内有过报修超过 6 小时才被接单",
         "cost": Decimal("0.00"),
     },
     {
