@@ -1,0 +1,25 @@
+"""What Celery may be asked to do here: ids and days in, one verb called, nothing returned."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from celery import shared_task
+
+from renewal import days
+from tenants import clock
+
+
+@shared_task(name="renewal.run_day_if_due")
+def run_day_if_due(**kwargs: Any) -> None:
+    """Asked every minute: the day is run once its hour has come."""
+    days.run_if_due(now=clock.now())
+
+
+@shared_task(name="renewal.run_day")
+def run_day(*, today: str | None = None, **kwargs: Any) -> None:
+    """Run a day, today's if none is named, whether or not it has been run before."""
+    now = clock.now()
+    day = date.fromisoformat(today) if today else clock.day_of(now)
+    days.run(today=day, now=days.moment_of(day, now=now))
