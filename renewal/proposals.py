@@ -14,9 +14,10 @@ from django.db import connection, transaction
 from django.db.models import Exists, OuterRef, QuerySet
 from django.db.models.functions import Coalesce
 
+from campaigns import playbooks
 from renewal import cards, cases, offers, story
 from renewal.models import Case, Proposal
-from tenants import consents, links
+from tenants import links
 from tenants.models import Lease, LeaseTenant, Link, Tenant
 
 # Whoever declined may come back, and whoever stays on without a new term may still sign one.
@@ -103,12 +104,7 @@ def _person(tenant: Tenant) -> int:
 
 
 def _agreed_to_personal_wording(people: Collection[int]) -> set[int]:
-    sql = f"""
-        select consent.tenant_id
-        from ({consents.CURRENT_SQL}) consent join tenants_tenant t on t.id = consent.tenant_id
-        where consent.tenant_id = any(%(people)s) and consent.purpose = 'profiling' and consent.granted
-            and not t.general_version
-    """  # noqa: S608
+    sql = f"select tenant_id from ({playbooks.PERSONAL_SQL}) personal where tenant_id = any(%(people)s)"  # noqa: S608
     with connection.cursor() as cursor:
         cursor.execute(sql, {"people": list(people), "channel": "any"})
         return {person for (person,) in cursor.fetchall()}

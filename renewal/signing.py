@@ -17,7 +17,9 @@ from django.conf import settings
 from django.db import OperationalError, connection, transaction
 from django.db.models import F
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import override
 
+from campaigns import playbooks
 from renewal import agreement, cases, filing, proposals, quotes
 from renewal.models import Case, CaseChange, Code, Proposal, Signature
 from tenants import clock, codes, leases, links, outbox, perks
@@ -129,10 +131,10 @@ def _refuse_if_too_soon(signer: Tenant, *, now: datetime) -> None:
     asked = list(
         Code.objects.filter(signer=signer, asked_at__gt=now - longest).order_by("-asked_at").values_list("asked_at")
     )
-    for span, most in CODE_LIMITS:
-        # The one that has to age out of this span before there is room again.
-        if len(asked) >= most and (free_at := asked[most - 1][0] + span) > now:
-            raise TooSoon(max(1, round((free_at - now).total_seconds())))
+    # Per limit that is reached: the code that has to age out of its span before there is room again.
+    free_at = [asked[most - 1][0] + span for span, most in CODE_LIMITS if len(asked) >= most]
+    if free_at and max(free_at) > now:
+        raise TooSoon(max(1, round((max(free_at) - now).total_seconds())))
 
 
 @transaction.atomic
@@ -337,4 +339,7 @@ def _answer(lease: Lease, to: Case.State, *, cause: str, now: datetime) -> None:
         CaseChange.objects.create(case=case, was=case.state, now=case.state, at=now, cause=cause[:200], by="tenant")
     else:
         cases.move(case, to, now=now, cause=cause[:200], by="tenant")
-    outbox.cancel_for_lease(lease, reason=str(to), now=now)
+    with override(settings.LANGUAGE_CODE):  # kept for staff to read, whatever language the tenant reads
+        because = str(to.label)
+    playbooks.stop(lease, because=because, today=clock.day_of(now))
+    outbox.cancel_for_lease(lease, reason=because, now=now)
