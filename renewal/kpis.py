@@ -96,13 +96,15 @@ join tenants_unit u on u.id = o.unit_id
 where u.building_id = any(%(buildings)s)
 group by p.name, {BY_BUILDING}
 """  # noqa: S608
+# Pushes are counted on the day they were decided: a late comer's step may have been due long before.
+DECIDED = "(p.created_at at time zone 'Asia/Shanghai')::date between %(first)s and %(last)s"
 PUSHES = f"""
 select u.building_id, coalesce(m.state, p.state) as state, count(*)
 from campaigns_push p
 join tenants_lease l on l.id = p.lease_id
 join tenants_unit u on u.id = l.unit_id
 left join tenants_message m on m.id = p.message_id
-where p.due_on between %(first)s and %(last)s and u.building_id = any(%(buildings)s)
+where {DECIDED} and u.building_id = any(%(buildings)s)
 group by coalesce(m.state, p.state), {BY_BUILDING}
 """  # noqa: S608
 CLICKS = f"""
@@ -115,7 +117,7 @@ join tenants_unit u on u.id = l.unit_id
 join tenants_message m on m.id = p.message_id
 left join tenants_link i on i.carrier = 'message:' || m.key
 left join tenants_click k on k.link_id = i.id
-where p.due_on between %(first)s and %(last)s and m.sent_at <= %(until)s and u.building_id = any(%(buildings)s)
+where {DECIDED} and m.sent_at <= %(until)s and u.building_id = any(%(buildings)s)
 group by {BY_BUILDING}
 """  # noqa: S608
 # A unit is let on the days of its signed lease; one who stays on without a new lease still lives there.

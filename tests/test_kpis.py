@@ -127,8 +127,8 @@ def portfolio(seed: int) -> list[Building]:
                 sent_at=sent_at, not_before=NOW, deadline=NOW, created_at=NOW, changed_at=NOW,
             )  # fmt: skip
             Push.objects.create(
-                lease=lease, tenant=tenant, step=step, due_on=TODAY - timedelta(days=dice.randint(-5, 40)),
-                created_at=NOW, message=message, state="handed_over",
+                lease=lease, tenant=tenant, step=step, due_on=TODAY, message=message, state="handed_over",
+                created_at=NOW - timedelta(days=dice.randint(-5, 40), hours=dice.randint(0, 23)),
             )  # fmt: skip
             if sent_at and dice.random() < 0.6:
                 link = Link.objects.create(
@@ -241,8 +241,8 @@ def test_the_figures_equal_an_independent_recount_by_plain_sql(seed: int, whose:
         assert figure["mean"] == (None if mean is None else pytest.approx(float(mean), abs=1e-3))
 
     pushed = "from campaigns_push p join tenants_lease l on l.id = p.lease_id join tenants_unit u on u.id = l.unit_id"
-    recent = "u.building_id = any(%s) and p.due_on > %s and p.due_on <= %s"
-    span = (ids, TODAY - timedelta(days=30), TODAY)
+    recent = "u.building_id = any(%s) and p.created_at >= %s and p.created_at < %s"
+    span = (ids, clock.at(TODAY - timedelta(days=29)), clock.at(TODAY + timedelta(days=1)))
     assert got["pushes"]["total"] == scalar(f"select count(*) {pushed} where {recent}", *span)
     for state in ("planned", "accepted", "delivered", "queued", "suppressed"):
         assert got["pushes"]["states"].get(state, 0) == scalar(
