@@ -189,7 +189,7 @@ def _grant(due: list[Due], steps: dict[int, Step], *, today: date, now: datetime
                     tenant_id=each.person,
                     lease_id=each.lease,
                     owner_id=owner,
-                    reason=_because(step, evidence.get(each.person, {}))[:200],
+                    reason=_because([step.rule], evidence.get(each.person, {}))[:200],
                     expires_at=clock.at(each.last_day + timedelta(days=1)),
                 )
         given = perks.grant_many(perk, list(claims.values()), now=now)
@@ -245,9 +245,8 @@ def _choose(due: list[Due], steps: dict[int, Step], *, today: date) -> list[Due]
 
 def _refusal(each: Due, step: Step, *, today: date) -> str:
     """Why this step is not for this tenant, or nothing."""
-    late = (today - each.due_on).days
-    if late > CATCH_UP_DAYS:
-        return _("came due %(days)d days ago: not made up for") % {"days": late}
+    if (today - each.due_on).days > CATCH_UP_DAYS:
+        return _("came due more than %(days)d days ago: not made up for") % {"days": CATCH_UP_DAYS}
     if not each.agrees:
         return _("no consent to renewal offers")
     if step.rule is not None and not each.is_personal:
@@ -276,9 +275,10 @@ def _reasons(chosen: list[Due], steps: dict[int, Step], *, today: date) -> dict[
         step = steps[each.step]
         parts = [_("%(days)d days before the end") % {"days": step.days_before_end}]
         if late := (today - each.due_on).days:
-            parts.append(_("made up for %(days)d days later") % {"days": late})
+            parts.append(_("made up for, days late: %(days)d") % {"days": late})
         parts.append(_("playbook “%(name)s”") % {"name": step.playbook.name})
-        if because := _because(step, evidence.get(each.person, {})):
+        segment = step.playbook.segment
+        if because := _because([step.rule, segment.rule if segment else None], evidence.get(each.person, {})):
             parts.append(because)
         if step.claims_topic:
             parts.append(_("the building announces: %(text)s") % {"text": each.announcement})
@@ -286,10 +286,8 @@ def _reasons(chosen: list[Due], steps: dict[int, Step], *, today: date) -> dict[
     return reasons
 
 
-def _because(step: Step, evidence: dict[str, Any]) -> str:
-    """The facts behind the tags that a step, and the segment of its playbook, ask for."""
-    segment = step.playbook.segment
-    rules = [step.rule, segment.rule if segment else None]
+def _because(rules: list[segments.Rule | None], evidence: dict[str, Any]) -> str:
+    """The facts behind the tags that these rules ask for."""
     codes = dict.fromkeys(leaf["tag"] for rule in rules for kind, leaf in segments.leaves(rule) if kind == "tag")
     return _("; ").join(tags.TAGS[code].sentence(evidence[code]).rstrip("。.") for code in codes if code in evidence)
 

@@ -162,7 +162,7 @@ def _comparing(key: str, fields: dict[str, Field]) -> Leaf:
         if what.type is bool:
             return str(what.name) if value else _("not (%(condition)s)") % {"condition": what.name}
         if op == "in":
-            return _("%(name)s is one of %(values)s") % {"name": what.name, "values": _(", ").join(value)}
+            return _("%(name)s is one of %(values)s") % {"name": what.name, "values": " / ".join(value)}
         return f"{what.name} {SIGNS[op]} {value}"
 
     return Leaf(

@@ -157,8 +157,11 @@ FROM tenants_feature f
 WHERE f.payments_365 >= 6 AND f.late_payments_365 = 0 AND f.pay_day_sd <= 3 AND coalesce(f.paid_share, 1) >= 0.9
 """  # noqa: S608
 
-# Three scores, each a sum of shares of what is plenty; the highest decides, from 1 upwards. They exclude one
-# another, so that a tenant hears one voice. Plenty was set on the sample portfolio: see tests/test_tags.py.
+# Three scores, each a sum of shares of what is plenty: 4 activities a year, 6 posts or 16 kitchen bookings in 90
+# days; 6 looks at prices or coupons in 90 days; 3 repairs a year. From 1 upwards the highest decides, so the types
+# exclude one another and a tenant hears one voice. Plenty was set on the sample portfolio, where the types are
+# known: of those tagged 95 / 96 / 83 % are of that type, and 89 / 73 / 66 % of the type are tagged. It is the
+# sample's measure; an operator sets their own.
 _TYPES_SQL = """
     SELECT scored.*, CASE
         WHEN greatest(social, price, service) < 1 THEN NULL
@@ -167,9 +170,9 @@ _TYPES_SQL = """
         ELSE 'price_sensitive' END AS type
     FROM (
         SELECT f.*,
-            round((community_365 / 6.0 + posts_90 / 12.0 + kitchen_90 / 24.0)::numeric, 2) AS social,
-            round((price_views_90 / 6.0 + coupon_views_90 / 6.0)::numeric, 2) AS price,
-            round((repairs_365 / 5.0 + late_accepts_365 / 4.0)::numeric, 2) AS service
+            round(community_365 / 4.0 + posts_90 / 6.0 + kitchen_90 / 16.0, 2) AS social,
+            round((price_views_90 + coupon_views_90) / 6.0, 2) AS price,
+            round(repairs_365 / 3.0, 2) AS service
         FROM tenants_feature f JOIN agreed USING (tenant_id)
     ) scored"""
 
@@ -204,12 +207,12 @@ SERVICE_DEPENDENT = _type(
 
 def _say_night(facts: Facts) -> str:
     return _("The last three repairs were all reported between 22:00 and 06:00 (%(on)s).") % {
-        "on": _(", ").join(facts["on"])
+        "on": " / ".join(facts["on"])
     }
 
 
 def _say_kitchen(facts: Facts) -> str:
-    return _("Used the shared kitchen %(count)d times in %(days)d days.") % facts
+    return _("Shared kitchen bookings in %(days)d days: %(count)d.") % facts
 
 
 def _say_late(facts: Facts) -> str:
@@ -217,39 +220,34 @@ def _say_late(facts: Facts) -> str:
 
 
 def _say_flat(facts: Facts) -> str:
-    return _("The mood on three bills in a row was 😐 (%(months)s).") % {"months": _(", ").join(facts["months"])}
+    return _("The mood on three bills in a row was 😐 (%(months)s).") % {"months": " / ".join(facts["months"])}
 
 
 def _say_flatmate(facts: Facts) -> str:
     return _("In flat %(flat)s these rooms are vacant: %(units)s.") % {
         "flat": facts["flat"],
-        "units": _(", ").join(facts["units"]),
+        "units": " / ".join(facts["units"]),
     }
 
 
 def _say_steady(facts: Facts) -> str:
-    return _("All %(payments)d payments of the last 365 days came in time; the day varied by %(spread)s days.") % facts
+    return _("Payments in 365 days: %(payments)d, all in time; their day varied by %(spread)s days.") % facts
 
 
 def _say_social(facts: Facts) -> str:
-    return (
-        _(
-            "Joined %(activities)d activities in 365 days; %(posts)d posts and %(kitchen)d shared kitchen bookings "
-            "in 90 days."
-        )
-        % facts
+    said = _(
+        "Activities joined in 365 days: %(activities)d; in 90 days posts: %(posts)d, shared kitchen bookings: "
+        "%(kitchen)d."
     )
+    return said % facts
 
 
 def _say_price(facts: Facts) -> str:
-    return (
-        _("Looked at rent prices %(price_views)d times and at coupons %(coupon_views)d times in the last 90 days.")
-        % facts
-    )
+    return _("Views in 90 days: rent prices %(price_views)d, coupons %(coupon_views)d.") % facts
 
 
 def _say_service(facts: Facts) -> str:
-    return _("%(repairs)d repairs in the last 365 days, %(late)d of them accepted after more than 6 hours.") % facts
+    return _("Repairs in 365 days: %(repairs)d, of these accepted after more than 6 hours: %(late)d.") % facts
 
 
 TAGS: dict[str, Tag] = {
@@ -291,6 +289,8 @@ def recompute(*, today: date, now: datetime) -> dict[str, int]:
     counts: dict[str, int] = {}
     params = {**features.windows(today), "now": now, "channel": consents.ANY}
     with transaction.atomic(), connection.cursor() as cursor:
+        # Compiling these statements takes longer than running them.
+        cursor.execute("SET LOCAL jit = off")
         TenantTag.objects.exclude(tag__in=TAGS).delete()
         for tag in TAGS.values():
             statement = _RECOMPUTE_SQL.format(common=_COMMON_SQL, query=tag.query)
