@@ -21,6 +21,10 @@ from dateutil.relativedelta import relativedelta
 from django.core.management import CommandError, call_command
 from openpyxl import load_workbook
 
+from connectors.sample import leases, places
+from connectors.sample.days import Calendar
+from connectors.sample.people import Latent, Person
+
 TODAY = date(2025, 12, 1)
 NOW = datetime.fromisoformat("2025-12-01T10:00:00+08:00")
 SEASON = (date(2025, 11, 1), date(2026, 1, 31))
@@ -199,8 +203,8 @@ def test_no_two_signed_leases_overlap_on_a_unit(sample: Portfolio) -> None:
         if not lease.void:
             of_unit[lease.unit].append(lease)
     assert len(of_unit) == ROOMS
-    for leases in of_unit.values():
-        for before, after in pairwise(sorted(leases, key=lambda lease: lease.first_day)):
+    for one_after_the_other in of_unit.values():
+        for before, after in pairwise(sorted(one_after_the_other, key=lambda lease: lease.first_day)):
             assert before.last_day < after.first_day
 
 
@@ -221,6 +225,18 @@ def test_a_renewal_follows_without_a_gap_and_keeps_the_anchor_day(sample: Portfo
         assert lease.first_day == before.last_day + timedelta(days=1)
         assert (lease.unit, lease.phone, lease.anchor) == (before.unit, before.phone, before.anchor)
     assert len({lease.renews for lease in renewals}) == len(renewals)
+
+
+def test_a_chain_through_a_short_month_comes_back_to_its_anchor_day() -> None:
+    calendar = Calendar(TODAY)
+    unit = places.build(rooms=24, seed=7)[0]
+    person = Person("anyone", 7, "沈一诺", "10012345678", Latent.OTHER)
+    chain = leases.chain(person, unit, last_day=date(2026, 8, 30), terms=[6, 6, 12], calendar=calendar)
+    assert [(lease.first_day, lease.last_day, lease.anchor) for lease in chain.contracts] == [
+        (date(2024, 8, 31), date(2025, 2, 27), 31),
+        (date(2025, 2, 28), date(2025, 8, 30), 31),
+        (date(2025, 8, 31), date(2026, 8, 30), 31),
+    ]
 
 
 def test_89_percent_are_let_and_more_than_a_third_of_them_end_in_the_season(sample: Portfolio) -> None:
