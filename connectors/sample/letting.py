@@ -80,16 +80,21 @@ def _plans(count: int, rooms: int, fixed: list[Tenancy], seed: int, calendar: Ca
     for offset, n in later.items():
         plans += [_ending(latents.pop(), offset, rng, calendar) for _ in range(n)]
 
-    month_end = month_start(calendar.today, 0) - timedelta(days=1)
-    for index in range(rooms - len(fixed) - len(plans)):
-        if index < len(left) - relet:
-            plans.append(Plan(left[index], None, last_end=_day(rng, calendar.season_start, month_end)))
-        else:
-            days = 1 + min(150, int(rng.exponential(40)))
-            end = calendar.season_start - timedelta(days=days)
-            plans.append(Plan(weighted(rng, SHARES), None, last_end=end))
+    vacant = rooms - len(fixed) - len(plans)
+    plans += _vacancies(vacant, left[: max(0, len(left) - relet)], rng, calendar)
     order = rng.permutation(len(plans))
     return [plans[index] for index in order]
+
+
+def _vacancies(count: int, left: list[Latent], rng: np.random.Generator, calendar: Calendar) -> Iterator[Plan]:
+    """Units whose tenants left last month, and others that have stood empty for longer."""
+    month_end = month_start(calendar.today, 0) - timedelta(days=1)
+    for index in range(count):
+        if index < len(left):
+            yield Plan(left[index], None, last_end=_day(rng, calendar.season_start, month_end))
+        else:
+            days = 1 + min(150, int(rng.exponential(40)))
+            yield Plan(weighted(rng, SHARES), None, last_end=calendar.season_start - timedelta(days=days))
 
 
 def _renewed_last_month(latent: Latent, rng: np.random.Generator, calendar: Calendar) -> Plan:
