@@ -35,7 +35,7 @@ def draft(proposal: Proposal, signer: Tenant, quote: offers.Quote, *, today: dat
         ("哪里", f"{unit.building.name} {unit.code}，{unit.room_type}，{unit.area} 平方米。"),
         (
             "多久",
-            f"{_day(quote.first_day)}至{_day(quote.last_day)}，共 {quote.term_months} 个月，首尾两日都算在内。",
+            f"{_day(quote.first_day)}至 {_day(quote.last_day)}，共 {quote.term_months} 个月，首尾两日都算在内。",
         ),
         (
             "多少",
@@ -45,7 +45,7 @@ def draft(proposal: Proposal, signer: Tenant, quote: offers.Quote, *, today: dat
     )
     schedule = "\n".join(
         f"  第 {number} 期　{period.first_day} 至 {period.last_day}　"
-        + (f"{_yuan(period.rent)} 元，{period.first_day} 前支付" if period.rent else "免租")
+        + (f"{_yuan(period.rent)} 元，{period.first_day} 或之前支付" if period.rent else "免租")
         for number, period in enumerate(offers.periods(quote), 1)
     )
     clauses = [

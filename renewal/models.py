@@ -88,7 +88,7 @@ class Proposal(models.Model):
 
     lease = models.ForeignKey(Lease, on_delete=models.PROTECT, related_name="+")
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+")
-    story = models.JSONField(_("story"))  # [{"code", "figure", "unit", "sentence", "how", "evidence"}]
+    story = models.JSONField(_("story"))  # a list of cards, see renewal/story.py
     card = models.JSONField(_("rate card"))  # the published lines this proposal may quote
     prepared_on = models.DateField(_("prepared on"))
     prepared_at = models.DateTimeField(_("prepared"))

@@ -56,7 +56,6 @@ def prepare(*, today: date, now: datetime, leases: Collection[int] | None = None
             lease_id=each.lease_id,
             tenant_id=_person(each.tenant),
             building_id=each.lease.unit.building_id,
-            building=each.lease.unit.building.name,
             personal=_person(each.tenant) in personal,
         )
         for each in held
@@ -108,6 +107,11 @@ def _agreed_to_personal_wording(people: Collection[int]) -> set[int]:
     with connection.cursor() as cursor:
         cursor.execute(sql, {"people": list(people), "channel": "any"})
         return {person for (person,) in cursor.fetchall()}
+
+
+def is_personal(tenant: Tenant) -> bool:
+    """Whether the tenant may be told what was drawn from their behaviour: they agree, and did not choose otherwise."""
+    return bool(_agreed_to_personal_wording({_person(tenant)}))
 
 
 def of(lease: Lease, tenant: Tenant) -> Proposal | None:

@@ -134,7 +134,7 @@ def _refuse_if_too_soon(signer: Tenant, *, now: datetime) -> None:
     # Per limit that is reached: the code that has to age out of its span before there is room again.
     free_at = [asked[most - 1][0] + span for span, most in CODE_LIMITS if len(asked) >= most]
     if free_at and max(free_at) > now:
-        raise TooSoon(max(1, round((max(free_at) - now).total_seconds())))
+        raise TooSoon(-((now - max(free_at)) // timedelta(seconds=1)))  # rounded up
 
 
 @transaction.atomic
@@ -202,7 +202,8 @@ def sign(
             if sqlstate not in TRY_AGAIN:
                 raise
             if attempt < ATTEMPTS:
-                time.sleep(secrets.randbelow(100 * attempt) / 1000)  # apart from whoever we ran into
+                apart = timedelta(milliseconds=secrets.randbelow(100 * attempt))  # from whoever we ran into
+                time.sleep(apart.total_seconds())
     raise Busy
 
 

@@ -42,7 +42,6 @@ class Subject:
     lease_id: int
     tenant_id: int  # the person, if they were merged
     building_id: int
-    building: str
     personal: bool  # agreed to personal wording, and did not choose the general version
 
 
@@ -77,11 +76,11 @@ def tell(subjects: Sequence[Subject], *, today: date) -> dict[Subject, list[dict
         found = sentence.find(asked, today) if asked else {}
         for subject in asked:
             if (facts := found.get(subject.tenant_id)) and len(year[subject]) < MOST_CARDS:
-                words = {**facts, "building": subject.building}
+                words = {**facts, "figure": f"{facts['figure']:,}", "operator": settings.OPERATOR_NAME}
                 year[subject].append(
                     {
                         "code": sentence.code,
-                        "figure": f"{facts['figure']:,}",
+                        "figure": words["figure"],
                         "unit": sentence.unit.filled(words),
                         "sentence": sentence.sentence.filled(words),
                         "how": sentence.how.filled(words),
@@ -336,7 +335,7 @@ LIBRARY = (
         "days",
         _days_lived,
         unit=Words("天", "days"),
-        sentence=Words("到今天，您在这里住了 {figure} 天。", "You have lived here for {figure} days."),
+        sentence=Words("到今天，您在{operator}住了 {figure} 天。", "You have lived with {operator} for {figure} days."),
         how=Words(
             "从 {first} 起，按租约在期的天数相加，同一天只算一次。",
             "The days under a lease since {first} added up, each day once.",
@@ -396,8 +395,8 @@ LIBRARY = (
         _repairs,
         unit=Words("件", "repairs"),
         sentence=Words(
-            "过去一年，您报修的 {figure} 件事都已修好。",
-            "In the past year all {figure} things you reported were mended.",
+            "过去一年，您报修 {figure} 件，已修好 {figure} 件。",
+            "In the past year: {figure} reported, {figure} mended.",
         ),
         how=Words(
             "按工单计数，同一件事报过几次也只算一件，{first} 至 {last}。",

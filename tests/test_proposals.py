@@ -164,6 +164,7 @@ def test_without_consent_the_story_is_general() -> None:
         withdrawn.pk: ["days"],
         general.pk: ["days"],
     }
+    assert [proposals.is_personal(tenant) for tenant in (yes, no, withdrawn, general)] == [True, False, False, False]
 
 
 # --- The card ---

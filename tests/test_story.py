@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db
 def subject(lease: Lease, *, personal: bool = True) -> story.Subject:
     tenant = LeaseTenant.objects.get(lease=lease).tenant
     unit = lease.unit
-    return story.Subject(lease.pk, tenant.pk, unit.building_id, unit.building.name, personal)
+    return story.Subject(lease.pk, tenant.pk, unit.building_id, personal)
 
 
 def cards(lease: Lease, *, personal: bool = True) -> dict[str, dict[str, Any]]:
@@ -109,7 +109,7 @@ def test_days_lived_are_counted_once_over_several_leases() -> None:
     lease = make_lease(tenant, first.unit, first_day=date(2025, 3, 1), last_day=date(2026, 2, 28))
     make_lease(tenant, first_day=date(2025, 2, 20), last_day=date(2025, 3, 10))  # overlaps both
     assert (TODAY - date(2024, 3, 1)).days + 1 == 641
-    assert cards(lease)["days"]["sentence"]["zh"] == "到今天，您在这里住了 641 天。"
+    assert cards(lease)["days"]["sentence"]["zh"] == "到今天，您在蓝寓住了 641 天。"
 
 
 def test_commute_hours_are_stated_with_all_their_inputs() -> None:
@@ -150,7 +150,7 @@ def test_one_leak_reported_three_times_is_one_repair() -> None:
     tenant = make_tenant()
     lease = make_lease(tenant)
     repair(tenant, lease, hours=1)
-    assert cards(lease)["repairs"]["sentence"]["zh"] == "过去一年，您报修的 1 件事都已修好。"
+    assert cards(lease)["repairs"]["sentence"]["zh"] == "过去一年，您报修 1 件，已修好 1 件。"
 
 
 @pytest.mark.parametrize(
