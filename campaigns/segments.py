@@ -13,6 +13,7 @@ The kinds of condition are a dictionary, LEAVES: a new kind is one more entry.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -354,7 +355,7 @@ def explain(rule: Rule, tenant: int, *, today: date) -> dict[str, Any]:
         row = cursor.fetchone()
     if row is None:
         raise NotAResident(tenant)
-    found = iter(zip(row[::2], row[1::2], strict=True))
+    found = iter(zip(row[::2], map(_read, row[1::2]), strict=True))
 
     def tree(node: Rule) -> dict[str, Any]:
         kind = _kind(node)
@@ -367,6 +368,11 @@ def explain(rule: Rule, tenant: int, *, today: date) -> dict[str, Any]:
         return {"group": kind, "sentence": _words(node), "holds": holds, "children": children}
 
     return tree(rule)
+
+
+def _read(column: str | None) -> Any:
+    """A jsonb column as Python has it: Django leaves them as text in its own cursors."""
+    return None if column is None else json.loads(column)
 
 
 def look(rule: Rule, *, today: date, tenant: int | None = None) -> dict[str, Any]:
