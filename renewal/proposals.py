@@ -15,7 +15,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django.db.models.functions import Coalesce
 
 from campaigns import playbooks
-from renewal import cards, cases, offers, story
+from renewal import cards, cases, offers, story, year
 from renewal.models import Case, Proposal
 from tenants import links
 from tenants.models import Lease, LeaseTenant, Link, Tenant
@@ -52,7 +52,7 @@ def prepare(*, today: date, now: datetime, leases: Collection[int] | None = None
     held = [each for each in held if card_of_lease[each.lease_id].own.rates]
     personal = _agreed_to_personal_wording({_person(each.tenant) for each in held})
     subjects = [
-        story.Subject(
+        year.Subject(
             lease_id=each.lease_id,
             tenant_id=_person(each.tenant),
             building_id=each.lease.unit.building_id,

@@ -9,7 +9,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from renewal import commute, story
+from renewal import commute, story, year
 from tenants import clock
 from tenants.models import Feature, Lease, LeaseTenant, Tenant
 from tests.makers import NOW, TODAY, make_building, make_event, make_lease, make_tenant, make_unit
@@ -18,10 +18,10 @@ from workorders.models import Report, WorkOrder
 pytestmark = pytest.mark.django_db
 
 
-def subject(lease: Lease, *, personal: bool = True) -> story.Subject:
+def subject(lease: Lease, *, personal: bool = True) -> year.Subject:
     tenant = LeaseTenant.objects.get(lease=lease).tenant
     unit = lease.unit
-    return story.Subject(lease.pk, tenant.pk, unit.building_id, personal)
+    return year.Subject(lease.pk, tenant.pk, unit.building_id, personal)
 
 
 def cards(lease: Lease, *, personal: bool = True) -> dict[str, dict[str, Any]]:
