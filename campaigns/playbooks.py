@@ -14,13 +14,14 @@ from datetime import date, datetime
 from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import OuterRef, Subquery
+from django.db.models.functions import Coalesce
 from django.utils.translation import gettext as _
 from django.utils.translation import override
 
 from campaigns import segments, shipped
 from campaigns.models import Enrolment, Playbook, Segment, Step
 from tenants import consents, features, perks
-from tenants.models import Lease, Perk
+from tenants.models import Lease, LeaseTenant, Perk
 
 # Those to whom personal wording may be said: tenant_id. Expects %(channel)s.
 PERSONAL_SQL = f"""
@@ -152,7 +153,7 @@ def leave(*, today: date, now: datetime) -> int:
         left = cursor.rowcount
         cursor.execute(_WITHDRAWN_SQL, params)
         withdrawn = cursor.fetchall()
-        general = Playbook.objects.filter(is_active=True, segment=None).order_by("rank").first()
+        general = _general()
         if general and withdrawn:
             Enrolment.objects.bulk_create(
                 [
@@ -166,11 +167,35 @@ def leave(*, today: date, now: datetime) -> int:
 
 
 def stop(lease: Lease, *, because: str, today: date) -> int:
-    """The lease follows no playbook any more, for a reason a person can read; returns how many enrolments ended."""
+    """The lease follows no playbook any more, nor ever will, for a reason a person can read; says how many it left."""
     with transaction.atomic():
         left = Enrolment.objects.filter(lease=lease, left_on=None).update(left_on=today, left_because=because[:80])
         _drop_pushes_of_those_who_left()
+        general = _general()
+        if general and not Enrolment.objects.filter(lease=lease).exists():
+            # An answer may come before the first step is in sight: a row that has been left keeps enrolment away.
+            Enrolment.objects.bulk_create(
+                [
+                    Enrolment(
+                        playbook=general,
+                        lease=lease,
+                        tenant_id=tenant,
+                        enrolled_on=today,
+                        left_on=today,
+                        left_because=because[:80],
+                    )
+                    for tenant in LeaseTenant.objects.filter(lease=lease, is_primary=True)
+                    .annotate(person=Coalesce("tenant__merged_into_id", "tenant_id"))
+                    .values_list("person", flat=True)
+                ],
+                ignore_conflicts=True,
+            )
     return left
+
+
+def _general() -> Playbook | None:
+    """The playbook for everybody."""
+    return Playbook.objects.filter(is_active=True, segment=None).order_by("rank").first()
 
 
 def _drop_pushes_of_those_who_left() -> None:
