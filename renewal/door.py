@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import re
 import unicodedata
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -104,24 +105,23 @@ def ask_code(phone: str, *, now: datetime) -> None:
 def enter(phone: str, typed: str, *, origin: str, now: datetime) -> Link:
     """The letter of whoever holds this phone, opened by the code. Raises `WrongCode` or `NothingHere`."""
     row = DoorCode.objects.select_related("message").filter(phone_hash=_hash(phone)).order_by("-number").first()
-    live = DoorCode.objects.filter(
-        pk=row.pk if row else None, expires_at__gt=now, used_at__isnull=True, tries__lt=TRIES
-    )
+    if row is None:
+        raise WrongCode
+    live = DoorCode.objects.filter(pk=row.pk, expires_at__gt=now, used_at__isnull=True, tries__lt=TRIES)
     # The try is spent before the digits are compared, whoever else is trying at this moment.
-    if not live.update(tries=F("tries") + 1) or row is None:
+    if not live.update(tries=F("tries") + 1):
         raise WrongCode
     if row.message is None or not codes.matches(row.message.key, typed):
         raise WrongCode
-    DoorCode.objects.filter(pk=row.pk).update(used_at=now)
+    if not DoorCode.objects.filter(pk=row.pk, used_at__isnull=True).update(used_at=now):
+        raise WrongCode  # two browsers at once: one of them has just used it
     return _letter(phone, carrier=f"door:{origin}:{row.pk}", now=now)
 
 
 def confirm(link: Link, typed: str, *, now: datetime) -> Link:
     """`link` may be read on this device too. Raises `WrongCode`."""
-    try:
+    with suppress(NothingHere):  # the code was right, and that is all that was asked
         enter(link.tenant.phone, typed, origin="device", now=now)
-    except NothingHere:
-        pass  # the code was right, and that is all that was asked
     return link
 
 

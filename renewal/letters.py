@@ -7,7 +7,7 @@ from datetime import date, datetime
 
 from django.db import transaction
 
-from renewal import agreement, cases, offers, proposals, quotes, roadmap, signing, story
+from renewal import agreement, offers, proposals, quotes, roadmap, signing, story
 from renewal.models import Case, FilingTask, Proposal, Signature
 from tenants import links
 from tenants.models import Click, Grant, Lease, Link, Tenant
@@ -49,7 +49,6 @@ class After:
     signature: Signature
     lease: Lease
     filing_due_on: date | None
-    first_rent: offers.Period
     grants: list[Grant]
     roadmap: tuple[roadmap.Step, ...]
 
@@ -83,7 +82,7 @@ def read(link: Link, choice: offers.Choice | None, *, language: str, today: date
     proposal = proposals.for_link(link, today=today, now=now)
     card = proposals.card_on(proposal, today=today)
     fitting = fit(choice, card)
-    told = story.told(proposal.story, language=language, general=link.tenant.general_version)
+    told = story.told(proposal.story, language=language, general=not proposals.is_personal(link.tenant))
     return Letter(proposal, card, fitting, quotes.quote(proposal, fitting, now=now), told)
 
 
@@ -91,9 +90,7 @@ def choose(link: Link, choice: offers.Choice, *, today: date, now: datetime) -> 
     """The price of a choice; the case is being considered. Raises `offers.NotOffered`, `proposals.Closed`."""
     proposal = proposals.for_link(link, today=today, now=now)
     offer = quotes.quote(proposal, choice, now=now)
-    case = cases.case_of(link.lease)
-    if case is not None and case.state in {Case.State.CONTACTED, Case.State.VIEWED, Case.State.DECLINED}:
-        cases.move(case, Case.State.CONSIDERING, now=now, cause="the tenant looked at offers", by="tenant")
+    proposals.move_up(link.lease, Case.State.CONSIDERING, now=now, cause="the tenant looked at offers")
     return offer
 
 
@@ -102,25 +99,24 @@ def draft(link: Link, choice: offers.Choice | None, *, today: date, now: datetim
     proposal = proposals.for_link(link, today=today, now=now)
     fitting = fit(choice, proposals.card_on(proposal, today=today))
     offer = quotes.quote(proposal, fitting, now=now)
-    return Draft(proposal, fitting, offer, agreement.draft(proposal, link.tenant, offer.quote, today=today))
+    return Draft(proposal, fitting, offer, agreement.draft(proposal, proposal.tenant, offer.quote, today=today))
 
 
 def after(link: Link, *, today: date) -> After | None:
     """What follows from the tenant's signature; none while there is no signature."""
     proposal = proposals.of(link.lease, link.tenant)
-    signature = signing.signature_of(proposal, link.tenant) if proposal else None
+    signature = signing.signature_of(proposal, proposal.tenant) if proposal else None
     if proposal is None or signature is None:
         return None
-    lease = Lease.objects.select_related("unit__building").get(pk=signature.lease_id)
+    lease = signature.lease
     filing = FilingTask.objects.filter(lease=lease).first()
-    month = offers.add_months(lease.first_day, 1, lease.anchor_day)
+    grants = Grant.objects.select_related("perk").filter(lease=lease, tenant=proposal.tenant).order_by("pk")
     return After(
         signature=signature,
         lease=lease,
         filing_due_on=filing.due_on if filing else None,
-        first_rent=offers.Period(lease.first_day, month, lease.monthly_rent),
-        grants=list(Grant.objects.select_related("perk").filter(lease=lease, tenant=link.tenant).order_by("pk")),
-        roadmap=roadmap.steps(roadmap.living_since(link.tenant), today=today),
+        grants=list(grants),
+        roadmap=roadmap.steps(roadmap.living_since(proposal.tenant), today=today),
     )
 
 

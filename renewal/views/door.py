@@ -1,22 +1,22 @@
 """The common door: phone → code → one's letter. For SMS, screens and forwarded links; never a token in it.
 
-    GET, POST /r/          the number (`?from=` names the touchpoint)
-    GET, POST /r/code      the code; every number gets the same page
-    GET, POST /r/confirm   a letter that was opened on another device: a code to the phone on file
+GET, POST /r/          the number (`?from=` names the touchpoint)
+GET, POST /r/code      the code; every number gets the same page
+GET, POST /r/confirm   a letter that was opened on another device: a code to the phone on file
 """
 
 from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from renewal import door
-from renewal.views.frame import READ_AT, page, refusal, remember, show
+from renewal.views.frame import READ_AT, go, page, refusal, remember, show
 from tenants import clock
 from tenants.models import Link
 
@@ -42,7 +42,7 @@ def code(request: HttpRequest) -> HttpResponse:
     """Where one types the code, or asks for another."""
     held = request.session.get("door")
     if not held:
-        return redirect("door")
+        return go("door")
     link = _link(held)
     phone = link.tenant.phone if link else held["phone"]
     if request.method != "POST":
@@ -64,7 +64,7 @@ def code(request: HttpRequest) -> HttpResponse:
         return refusal(request, "nobody", 200)
     remember(request, link, now=now)
     request.session.pop("door", None)
-    return redirect("letter-read", READ_AT, status=303)
+    return go("letter-read", READ_AT)
 
 
 @page
@@ -73,7 +73,7 @@ def confirm(request: HttpRequest) -> HttpResponse:
     held = request.session.get("door") or {}
     link = _link(held)
     if link is None:
-        return redirect("door")
+        return go("door")
     if request.method == "POST":
         try:
             return _ask(request, link.tenant.phone)
@@ -91,10 +91,10 @@ def _ask(request: HttpRequest, phone: str) -> HttpResponse:
     except door.TooSoon as soon:
         held["asked"] = (now + timedelta(seconds=soon.seconds) - door.PAUSE).isoformat()
     request.session.modified = True
-    return redirect("door-code")
+    return go("door-code")
 
 
-def _link(held: dict[str, object]) -> Link | None:
+def _link(held: dict[str, Any]) -> Link | None:
     return Link.objects.select_related("tenant").filter(pk=held.get("link")).first() if held.get("link") else None
 
 

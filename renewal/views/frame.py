@@ -14,9 +14,9 @@ from functools import wraps
 from typing import Any
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.middleware.csrf import CsrfViewMiddleware
-from django.shortcuts import redirect, render
+from django.shortcuts import render
 from django.urls import reverse
 from django.utils.decorators import decorator_from_middleware
 from django.utils.translation import gettext as _
@@ -75,12 +75,12 @@ def page(view: View) -> View:
             return refusal(request, "expired", 410)
         except letters.OpenedElsewhere as error:
             request.session["door"] = {"link": error.link.pk}
-            return redirect("letter-confirm")
+            return go("letter-confirm")
         except NotOpened as error:
-            return redirect("letter-cover", error.token) if error.token else refusal(request, "shut", 410)
+            return go("letter-cover", error.token) if error.token else refusal(request, "shut", 410)
         except proposals.Closed as error:
-            if error.kind == "signed" and request.session.get("letter"):
-                return redirect("letter-done", READ_AT)
+            if error.kind == "signed" and _signed_here(request):
+                return go("letter-done", READ_AT)
             return refusal(request, error.kind, 200 if error.kind in {"not_yet", "unpriced"} else 410)
 
     checked = csrf_exempt(_form_check(answer))
@@ -95,6 +95,17 @@ def page(view: View) -> View:
     return csrf_exempt(framed)
 
 
+class SeeOther(HttpResponseRedirect):
+    """On to another page, by GET whatever came before."""
+
+    status_code = 303
+
+
+def go(name: str, *args: str, more: str = "") -> SeeOther:
+    """On to the page of that name; `more` is a query or a fragment."""
+    return SeeOther(reverse(name, args=args) + more)
+
+
 def show(request: HttpRequest, template: str, context: dict[str, Any], *, status: int = 200) -> HttpResponse:
     """A page with the facts that every page needs."""
     shared = {
@@ -102,8 +113,31 @@ def show(request: HttpRequest, template: str, context: dict[str, Any], *, status
         "large_type": request.COOKIES.get("type") == "large",
         "brand_sheet": _brand_sheet(),
         "at": READ_AT,
+        "back": _address(request),
     }
     return render(request, template, shared | context, status=status)
+
+
+def _signed_here(request: HttpRequest) -> bool:
+    """Whether the letter this browser has opened was signed by its reader (and not on paper, or by a flatmate)."""
+    try:
+        link = opened(request, READ_AT, even_if_closed=True)
+    except (NotOpened, links.NotUsable):
+        return False
+    return letters.after(link, today=clock.today()) is not None
+
+
+# Pages that are the answer to a POST: by GET they are seen here.
+SEEN_AT = {"letter-sign": "letter-code", "letter-refuse": "letter-read"}
+
+
+def _address(request: HttpRequest) -> str:
+    """Where this page can be asked for again; never with a token in it."""
+    match = request.resolver_match
+    if match is None or match.url_name is None or "token" in match.kwargs:
+        return reverse("door")
+    name = SEEN_AT.get(match.url_name, match.url_name)
+    return reverse(name, args=[READ_AT] if "key" in match.kwargs else [])
 
 
 def _brand_sheet() -> str:
@@ -115,7 +149,10 @@ def refusal(request: HttpRequest, kind: str, status: int) -> HttpResponse:
     """The same page for every link that opens nothing: what is so, and where to go on."""
     title, line = {
         "unknown": (_("There is no letter at this address."), _("Perhaps a character was lost on the way.")),
-        "expired": (_("This link has come to its end."), _("Links are put away after a while, to keep letters private.")),
+        "expired": (
+            _("This link has come to its end."),
+            _("Links are put away after a while, to keep letters private."),
+        ),
         "shut": (_("This letter is closed again."), _("It closes by itself when it has not been read for a while.")),
         "signed": (_("This lease has been renewed."), _("There is nothing left to do here.")),
         "notice": (_("We have your notice."), _("If your plans change, tell us in the app or at the front desk.")),
@@ -125,7 +162,7 @@ def refusal(request: HttpRequest, kind: str, status: int) -> HttpResponse:
         "unpriced": (_("Your offers are not ready yet."), _("We will write to you as soon as they are.")),
         "nobody": (_("There is no lease to renew for this number."), _("Try the number your lease names.")),
     }[kind]
-    onward = kind in {"unknown", "expired", "shut", "nobody"}
+    onward = kind in {"unknown", "expired", "shut", "nobody", "signed"}
     return show(request, "h5/closed.html", {"title": title, "line": line, "onward": onward}, status=status)
 
 

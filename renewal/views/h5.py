@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
-from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import get_language, gettext_noop
@@ -25,7 +24,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from renewal import letters, offers, proposals, quotes, signing
 from renewal.views import words
-from renewal.views.frame import READ_AT, has_opened, kept, opened, page, remember, show, token_of
+from renewal.views.frame import READ_AT, SeeOther, go, has_opened, kept, opened, page, remember, show, token_of
 from tenants import clock, consents, links
 
 DECLINE_REASONS = {
@@ -44,9 +43,7 @@ def cover(request: HttpRequest, token: str) -> HttpResponse:
     link = links.find(token_of(token), now=clock.now())
     building = link.lease.unit.building
     place = building.name.removeprefix(settings.OPERATOR_NAME).strip(" ·・-") or building.name
-    return show(
-        request, "h5/cover.html", {"place": place, "open_url": reverse("letter-open", args=[token_of(token)])}
-    )
+    return show(request, "h5/cover.html", {"place": place, "open_url": reverse("letter-open", args=[token_of(token)])})
 
 
 @page
@@ -63,7 +60,7 @@ def open_letter(request: HttpRequest, token: str) -> HttpResponse:
         now=now,
     )
     remember(request, link, now=now)
-    return redirect("letter-read", READ_AT, status=303)
+    return go("letter-read", READ_AT)
 
 
 @page
@@ -72,11 +69,12 @@ def read(request: HttpRequest, key: str) -> HttpResponse:
     """The year and the offers, priced now, with the choice as it was left."""
     link = opened(request, key)
     letter = letters.read(
-        link, _kept_choice(request), language=get_language() or "", today=clock.today(), now=clock.now()
+        link, kept_choice(request), language=get_language() or "", today=clock.today(), now=clock.now()
     )
     context = {
         "name": words.name(link.tenant.name),
         "building": link.lease.unit.building.name,
+        "today": words.day(clock.today()),
         "last_day": words.day(link.lease.last_day),
         "general": link.tenant.general_version,
         "story": [{"icon": words.ICONS.get(card.code, card.code), "card": card} for card in letter.story],
@@ -98,14 +96,14 @@ def quote(request: HttpRequest, key: str) -> HttpResponseBase:
     except offers.NotOffered as error:
         if wants_json:
             return JsonResponse({"error": quotes.sentence(error)}, status=422)
-        kept(request)["choice"] = _plain_choice(request)
+        kept(request)["choice"] = plain_choice(request)
     else:
         kept(request)["choice"] = [choice.term_months, choice.free_months, choice.unit, choice.perk]
         if wants_json:
             data = quotes.as_data(offer.quote)
             more = {"words": words.price(offer), "calculation": words.lines(offer.quote), "token": offer.token}
             return JsonResponse({**data, **more, "expires_at": offer.expires_at.isoformat()})
-    return redirect(reverse("letter-read", args=[READ_AT]) + "#offers")
+    return go("letter-read", READ_AT, more="#offers")
 
 
 @page
@@ -137,7 +135,7 @@ def general(request: HttpRequest, key: str) -> HttpResponse:
     """The version that knows nothing about the reader, and back (PIPL 24)."""
     link = opened(request, key)
     letters.prefer_general(link.tenant, general=request.POST.get("general") == "1")
-    return redirect("letter-read", READ_AT)
+    return go("letter-read", READ_AT)
 
 
 @page
@@ -155,7 +153,7 @@ def large_type(request: HttpRequest) -> HttpResponse:
     """大字: kept in a cookie, for every page of the letter."""
     back = request.POST.get("back", "")
     safe = url_has_allowed_host_and_scheme(back, allowed_hosts=None) and back.startswith("/r/")
-    response = redirect(back if safe else "door")
+    response = SeeOther(back if safe else reverse("door"))
     response.set_cookie(
         "type", "large" if request.POST.get("large") else "", max_age=31_536_000, path="/r/", samesite="Lax"
     )
@@ -181,7 +179,7 @@ def brand(request: HttpRequest) -> HttpResponse:
 
 def choice_of(request: HttpRequest) -> offers.Choice:
     """The choice in a form. Raises `offers.NotOffered` for what is no choice at all."""
-    choice = _choice(_plain_choice(request))
+    choice = _choice(plain_choice(request))
     if choice is None:
         raise offers.NotOffered(NO_CHOICE)
     return choice
@@ -191,7 +189,7 @@ def choice_of(request: HttpRequest) -> offers.Choice:
 NO_CHOICE = gettext_noop("Please choose how long you would like to stay.")
 
 
-def _plain_choice(request: HttpRequest) -> list[str]:
+def plain_choice(request: HttpRequest) -> list[str]:
     moves = request.POST.get("tab") == "move"
     unit = request.POST.get("unit", "") if moves or "tab" not in request.POST else ""
     return [request.POST.get("term", ""), request.POST.get("free", "") or "0", unit, request.POST.get("perk", "")]
@@ -208,7 +206,7 @@ def _is_small(text: str) -> bool:
     return text.isascii() and text.isdecimal() and len(text) <= 3
 
 
-def _kept_choice(request: HttpRequest) -> offers.Choice | None:
+def kept_choice(request: HttpRequest) -> offers.Choice | None:
     plain = request.session.get("letter", {}).get("choice")
     return _choice(plain) if plain else None
 

@@ -7,15 +7,15 @@ from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST, require_safe
 
 from renewal import door, letters, proposals, quotes, signing
 from renewal.views import words
-from renewal.views.frame import READ_AT, NotOpened, kept, opened, page, show
-from renewal.views.h5 import _kept_choice, _plain_choice
+from renewal.views.frame import READ_AT, go, kept, opened, page, show
+from renewal.views.h5 import kept_choice, plain_choice
 from tenants import clock, leases
 
 RESEND = timedelta(minutes=1)
@@ -24,8 +24,8 @@ SAYINGS = {
     "price": quotes.Expired.sentence,
     "changed": quotes.Changed.sentence,
     "gone": quotes.RoomGone.sentence,
-    "agree": _("Please tick that you have read the agreement and agree to it."),
-    "phone": _("There is no mobile number on file. The front desk can add yours."),
+    "agree": gettext_lazy("Please tick that you have read the agreement and agree to it."),
+    "phone": signing.NoPhone.sentence,
 }
 
 
@@ -34,9 +34,9 @@ def agreement(request: HttpRequest, key: str) -> HttpResponse:
     """Five lines and the whole text, at today's price. POST comes from the sliders and keeps their choice."""
     link = opened(request, key)
     if request.method == "POST":
-        kept(request)["choice"] = _plain_choice(request)
-        return redirect("letter-agreement", READ_AT)
-    draft = letters.draft(link, _kept_choice(request), today=clock.today(), now=clock.now())
+        kept(request)["choice"] = plain_choice(request)
+        return go("letter-agreement", READ_AT)
+    draft = letters.draft(link, kept_choice(request), today=clock.today(), now=clock.now())
     context = {
         "lines": [
             {"icon": icon, "label": label, "words": sentence}
@@ -59,7 +59,7 @@ def code(request: HttpRequest, key: str) -> HttpResponse:
     held = kept(request)
     if request.method != "POST":
         if not held.get("quote"):
-            return redirect("letter-agreement", READ_AT)
+            return go("letter-agreement", READ_AT)
         return _code_page(request, link.tenant.phone)
     now = clock.now()
     token = request.POST.get("quote") or held.get("quote", "")
@@ -67,7 +67,7 @@ def code(request: HttpRequest, key: str) -> HttpResponse:
         return _back(say="agree")
     try:
         proposal = proposals.for_link(link, today=clock.today(), now=now)
-        signing.ask_code(proposal, link.tenant, quote_token=token, now=now)
+        signing.ask_code(proposal, proposal.tenant, quote_token=token, now=now)
     except signing.TooSoon as error:
         # A code is already on its way; what it will sign is what was agreed to last.
         held["asked"] = (now + timedelta(seconds=error.seconds) - RESEND).isoformat()
@@ -78,7 +78,7 @@ def code(request: HttpRequest, key: str) -> HttpResponse:
     else:
         held["asked"] = now.isoformat()
     held["quote"] = token
-    return redirect("letter-code", READ_AT)
+    return go("letter-code", READ_AT)
 
 
 @page
@@ -88,14 +88,14 @@ def sign(request: HttpRequest, key: str) -> HttpResponse:
     link = opened(request, key, even_if_closed=True)
     now = clock.now()
     if letters.after(link, today=clock.today()):
-        return redirect("letter-done", READ_AT)
+        return go("letter-done", READ_AT)
     link = opened(request, key)
     token = request.POST.get("quote") or kept(request).get("quote", "")
     try:
         proposal = proposals.for_link(link, today=clock.today(), now=now)
         signing.sign(
             proposal,
-            link.tenant,
+            proposal.tenant,
             quote_token=token,
             digits=request.POST.get("code", "").strip(),
             device=request.headers.get("User-Agent", "")[:300],
@@ -110,7 +110,7 @@ def sign(request: HttpRequest, key: str) -> HttpResponse:
     except signing.Refused as error:
         status = 503 if isinstance(error, signing.Busy) else 422
         return _code_page(request, link.tenant.phone, error=str(error), status=status)
-    return redirect("letter-done", READ_AT)
+    return go("letter-done", READ_AT)
 
 
 @page
@@ -119,13 +119,18 @@ def done(request: HttpRequest, key: str) -> HttpResponse:
     """What happens next, with its days."""
     after = _after(request, key)
     if after is None:
-        return redirect("letter-read", READ_AT)
+        return go("letter-read", READ_AT)
     context = {
         "building": after.lease.unit.building.name,
         "last_day": words.day(after.lease.last_day),
         "next": _next(after),
         "roadmap": [
-            {"name": _milestones()[step.code], "months": words.term(step.months), "day": words.day(step.on), "step": step}
+            {
+                "name": _milestones()[step.code],
+                "months": words.term(step.months),
+                "day": words.day(step.on),
+                "step": step,
+            }
             for step in after.roadmap
         ],
         "text": after.signature.text,
@@ -142,7 +147,7 @@ def text(request: HttpRequest, key: str) -> HttpResponse:
         whole = after.signature.text
     else:
         link = opened(request, key)
-        draft = letters.draft(link, _kept_choice(request), today=clock.today(), now=clock.now())
+        draft = letters.draft(link, kept_choice(request), today=clock.today(), now=clock.now())
         whole = draft.agreement.text
     headers = {"Content-Disposition": 'attachment; filename="agreement.txt"'}
     # With a byte order mark: phones and old editors then read it as UTF-8.
@@ -155,10 +160,10 @@ def calendar(request: HttpRequest, key: str) -> HttpResponse:
     """The days of the new lease, for the phone's own calendar."""
     after = _after(request, key)
     if after is None:
-        return redirect("letter-read", READ_AT)
+        return go("letter-read", READ_AT)
     stamp = after.signature.signed_at.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
     entries = [
-        ("rent", after.lease.first_day, _("First rent: %s yuan") % words.yuan(after.first_rent.rent)),
+        ("rent", after.lease.first_day, _("First rent: %s yuan") % words.yuan(after.lease.monthly_rent)),
         ("end", after.lease.last_day, _("Last day of the lease")),
     ]
     rows = ["BEGIN:VCALENDAR", "VERSION:2.0", f"PRODID:-//{settings.OPERATOR_NAME}//letter//ZH"]
@@ -183,15 +188,18 @@ def _after(request: HttpRequest, key: str) -> letters.After | None:
 
 
 def _next(after: letters.After) -> list[dict[str, Any]]:
-    rows = [{"day": words.day(clock.day_of(after.signature.signed_at)), "title": _("Signed"), "line": "", "past": True}]
-    if after.filing_due_on:
-        line = _("We file the contract with the housing authority by this day; you need do nothing.")
-        rows.append({"day": words.day(after.filing_due_on), "title": _("Contract on file"), "line": line})
-    for grant in after.grants:
-        rows.append({"day": words.day(clock.day_of(grant.granted_at)), "title": grant.perk.name, "line": _("Yours from this day.")})
-    rent = _("%s yuan, for the first month of the new lease.") % words.yuan(after.first_rent.rent)
-    rows.append({"day": words.day(after.lease.first_day), "title": _("First rent"), "line": rent})
-    return rows
+    """The days that follow the signature, in their order."""
+    filed = _("We file the contract with the housing authority by this day; you need do nothing.")
+    rent = _("%s yuan, for the first month of the new lease.") % words.yuan(after.lease.monthly_rent)
+    rows = [(clock.day_of(after.signature.signed_at), _("Signed"), "")]
+    rows += [(clock.day_of(grant.granted_at), grant.perk.name, _("Yours from this day.")) for grant in after.grants]
+    rows += [(after.filing_due_on, _("Contract on file"), filed)] if after.filing_due_on else []
+    rows += [(after.lease.first_day, _("First rent"), rent)]
+    today = clock.today()
+    return [
+        {"day": words.day(day), "title": title, "line": line, "past": day <= today}
+        for day, title, line in sorted(rows, key=lambda row: row[0])
+    ]
 
 
 def _milestones() -> dict[str, str]:
@@ -221,13 +229,10 @@ def _code_page(request: HttpRequest, phone: str, *, error: str = "", status: int
 
 
 def _back(*, say: str) -> HttpResponse:
-    return redirect(reverse("letter-agreement", args=[READ_AT]) + f"?say={say}")
+    return go("letter-agreement", READ_AT, more=f"?say={say}")
 
 
 def _saying(error: quotes.Refused) -> str:
     if isinstance(error, quotes.RoomGone):
         return "gone"
     return "price" if isinstance(error, quotes.Expired) else "changed"
-
-
-__all__ = ["NotOpened", "agreement", "calendar", "code", "done", "sign"]

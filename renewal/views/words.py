@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 from django.utils.formats import date_format
@@ -68,7 +69,9 @@ def price(offer: quotes.SignedQuote) -> dict[str, str]:
         "free_months": months(quote.free_months) if quote.free_months else _("none"),
         "total": yuan(quote.total),
         "bar": " · ".join(
-            filter(None, [term(quote.term_months), _("%s free") % months(quote.free_months) if quote.free_months else ""])
+            filter(
+                None, [term(quote.term_months), _("%s free") % months(quote.free_months) if quote.free_months else ""]
+            )
         ),
         "signed_to": _("This rent holds for signatures until %(day)s.") % {"day": day(quote.signed_to)},
     }
@@ -99,7 +102,7 @@ def slider(values: Sequence[int], chosen: int) -> dict[str, Any] | None:
     """A native range over published values; none where there is nothing to slide."""
     if len(values) < 2:
         return None
-    steps = {later - earlier for earlier, later in zip(values, values[1:], strict=False)}
+    steps = {later - earlier for earlier, later in pairwise(values)}
     step = next(iter(steps)) if len(steps) == 1 else 1
     return {"min": values[0], "max": values[-1], "step": step, "value": chosen}
 

@@ -48,9 +48,26 @@
     // The thumb's middle runs from 14 px to 14 px before the end.
     range.style.setProperty("--done", "calc(14px + (100% - 28px) * " + share + ")");
     range.disabled = values.length < 2 && name !== "term";
+    dot(range, values);
     var row = range.closest(".dial");
     row.querySelector('[data-step="-1"]').disabled = Number(range.value) === values[0];
     row.querySelector('[data-step="1"]').disabled = Number(range.value) === values[values.length - 1];
+  }
+
+  // A dot under the track for each published value; for a handful of them.
+  function dot(range, values) {
+    var key = values.join();
+    if (range.dataset.dots === key) return;
+    range.dataset.dots = key;
+    range.parentNode.querySelectorAll(".stop").forEach(function (old) { old.remove(); });
+    if (values.length < 2 || values.length > 13) return;
+    values.forEach(function (value) {
+      var stop = document.createElement("span");
+      var share = (value - range.min) / (range.max - range.min);
+      stop.className = "stop";
+      stop.style.left = "calc(14px + (100% - 28px) * " + share + ")";
+      range.parentNode.appendChild(stop);
+    });
   }
 
   // A perk that asks for a longer term cannot be chosen with a shorter one.
