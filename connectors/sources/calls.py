@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import json
 import math
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from django.utils.translation import gettext as _
-
-EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
-LATEST = datetime(2100, 1, 1, tzinfo=UTC)
 
 
 class Problem(ValueError):
@@ -46,7 +43,7 @@ def moment(call: dict[str, Any], name: str) -> datetime:
     value = call.get(name)
     try:
         at = datetime.fromisoformat(value)  # type: ignore[arg-type]
-        if EARLIEST <= at < LATEST:  # a time without an offset cannot be compared
+        if at.tzinfo and 2000 <= at.year < 2100:
             return at
     except (TypeError, ValueError):
         pass
