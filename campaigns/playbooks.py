@@ -19,6 +19,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import override
 
 from campaigns import segments, shipped
+from campaigns.conditions import JOINS_SQL, Bound
 from campaigns.models import Enrolment, Playbook, Segment, Step
 from tenants import consents, features, perks
 from tenants.models import Lease, LeaseTenant, Perk
@@ -117,13 +118,13 @@ def enrol(*, today: date, now: datetime) -> int:
     )
     if not playbooks:
         return 0
-    bound = segments.Bound(today)
+    bound = Bound(today)
     taken = [
         _TAKEN_SQL.format(
             playbook=bound.add(playbook.pk),
             rank=bound.add(playbook.rank),
             days=bound.add(playbook.widest),
-            joins=segments.JOINS_SQL,
+            joins=JOINS_SQL,
             personal="subject.tenant_id IN (SELECT tenant_id FROM personal)" if playbook.segment else "TRUE",
             condition=segments.condition(playbook.segment.rule if playbook.segment else None, bound),
         )
@@ -147,7 +148,7 @@ def leave(*, today: date, now: datetime) -> int:
             "over": _("the lease is over"),
             "withdrawn": _("no longer agrees to personal wording"),
         }
-    params = {**segments.Bound(today).values, **words}
+    params = {**Bound(today).values, **words}
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(_OVER_SQL, params)
         left = cursor.rowcount

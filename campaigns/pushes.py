@@ -30,6 +30,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import override
 
 from campaigns import playbooks, segments
+from campaigns.conditions import JOINS_SQL, Bound, Rule
 from campaigns.models import Push, Step
 from tenants import clock, consents, features, perks, tags
 from tenants.models import Announcement, Membership, Message, Perk, TenantTag
@@ -143,7 +144,7 @@ def _due(steps: dict[int, Step], *, today: date) -> list[Due]:
     """Every step that has come due for a live enrolment and is not decided yet."""
     if not steps:
         return []
-    bound = segments.Bound(today)
+    bound = Bound(today)
     parts = [
         _DUE_STEP_SQL.format(
             step=bound.add(step.pk),
@@ -151,7 +152,7 @@ def _due(steps: dict[int, Step], *, today: date) -> list[Due]:
             days=bound.add(step.days_before_end),
             topic=bound.add(step.claims_topic),
             condition=segments.condition(step.rule, bound),
-            joins=segments.JOINS_SQL,
+            joins=JOINS_SQL,
         )
         for step in steps.values()
     ]
@@ -200,7 +201,7 @@ def _grant(due: list[Due], steps: dict[int, Step], *, today: date, now: datetime
     return new
 
 
-def _is_published(rule: segments.Rule | None) -> bool:
+def _is_published(rule: Rule | None) -> bool:
     conditions = list(segments.leaves(rule))
     return bool(conditions) and all((kind, leaf[kind]) in PUBLISHED_FACTS for kind, leaf in conditions)
 
@@ -286,7 +287,7 @@ def _reasons(chosen: list[Due], steps: dict[int, Step], *, today: date) -> dict[
     return reasons
 
 
-def _because(rules: list[segments.Rule | None], evidence: dict[str, Any]) -> str:
+def _because(rules: list[Rule | None], evidence: dict[str, Any]) -> str:
     """The facts behind the tags that these rules ask for."""
     codes = dict.fromkeys(leaf["tag"] for rule in rules for kind, leaf in segments.leaves(rule) if kind == "tag")
     return _("; ").join(tags.TAGS[code].sentence(evidence[code]).rstrip("。.") for code in codes if code in evidence)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import defaultdict
 from datetime import date, datetime, timedelta
+from itertools import pairwise
 from statistics import pstdev
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -128,7 +129,7 @@ def recount(person: int, events: list[Event]) -> dict[str, Any]:
     for e in sorted(month, key=lambda e: e.at):
         if e.kind == "power.read":
             meters[e.unit_id].append(e.data["value"])
-    steps = [later - earlier for values in meters.values() for earlier, later in zip(values, values[1:], strict=False)]
+    steps = [later - earlier for values in meters.values() for earlier, later in pairwise(values)]
     moods = sorted((e for e in year if e.kind == "mood.given"), key=lambda e: e.at, reverse=True)
     places = sorted((e for e in past if "workplace" in e.data), key=lambda e: e.at)
     bad_ratings = [e.at for e in year if e.kind == "ticket.rated" and e.data["score"] <= 2]
