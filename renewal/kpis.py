@@ -18,6 +18,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connection
+from django.utils.translation import gettext_lazy as _
 
 from renewal import figures as sums
 from renewal.cases import RENEWED
@@ -26,6 +27,22 @@ from renewal.models import Case, KpiDay
 from tenants import clock
 from tenants.models import Building
 
+# What a figure's list may be asked for: the outcomes, and what E and "decided so far" are made of.
+OUTCOMES_NAMED = {
+    "ending": _("counted"),
+    "decided": _("decided"),
+    "renewed": _("renewed"),
+    "left": _("leaving or left"),
+    "transferred": _("transferred"),
+    "holdover": _("holdover"),
+    "undecided": _("undecided"),
+    "ended_by_operator": _("ended by the operator"),
+    "ended_early": _("ended before the renewal window"),
+}
+MADE_OF = {
+    "ending": ["renewed", "left", "transferred", "holdover", "undecided"],
+    "decided": ["renewed", "left"],
+}
 WEEKS_AHEAD = 13
 RECENT_DAYS = 30  # pushes and clicks are counted over so many days
 
@@ -51,6 +68,10 @@ end"""
 LEASES = """tenants_lease l join tenants_unit u on u.id = l.unit_id"""
 COUNTED = "l.state = 'signed' and l.recorded_at <= %(known_at)s and u.building_id = any(%(buildings)s)"
 
+LEASES_WITH = f"""
+select l.id from {LEASES} where {COUNTED} and exists (select from renewal_case c where c.lease_id = l.id)
+    and {OUTCOME} = any(%(outcomes)s)
+"""  # noqa: S608
 OUTCOMES = f"""
 with ending as (
     select p.name, u.building_id, {OUTCOME} as outcome
@@ -177,6 +198,12 @@ def endings(*, day: date, building: Whose = None, now: datetime | None = None) -
     for week, outcome, count in _rows(ENDINGS, {**_facts(day, whose=building, now=now), **_span(span)}):
         weeks[week][outcome] = count
     return [{"monday": week, **sums.renewal_rate(outcomes)} for week, outcomes in weeks.items()]
+
+
+def leases_with(outcome: str, *, day: date, now: datetime | None = None) -> list[int]:
+    """The leases with a case that a figure of the day counts under `outcome`."""
+    facts = {**_facts(day, whose=None, now=now), "outcomes": MADE_OF.get(outcome, [outcome])}
+    return [lease for (lease,) in _rows(LEASES_WITH, facts)]
 
 
 def _measure(

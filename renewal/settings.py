@@ -10,7 +10,7 @@ from typing import Any
 import environ
 from django.utils.translation import gettext_lazy as _
 
-from renewal import embedded
+from renewal import embedded, staffsite
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
@@ -196,3 +196,5 @@ REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
 }
 SPECTACULAR_SETTINGS = {"TITLE": "Renewal care", "VERSION": "0.1.0"}
+
+UNFOLD = staffsite.unfold(OPERATOR_NAME, BRAND_COLOUR)  # the staff site's navigation and colours

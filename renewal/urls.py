@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from renewal.views import door, h5, sign
+from renewal.views import dashboard, door, h5, people, sign
 
 # The letter (renewal/views/h5.py says which address does what). <key> is a token, or "letter" once it is open.
 letter = [
@@ -30,6 +30,10 @@ letter = [
 
 urlpatterns = [
     path("i18n/", include("django.conf.urls.i18n")),
+    path("admin/tenant/", people.roster_view, name="staff-tenants"),
+    path("admin/tenant/<int:tenant_id>/", people.portrait_view, name="staff-tenant"),
+    path("admin/day/next/", dashboard.next_day_view, name="staff-next-day"),
+    path("admin/day/<str:day>/", dashboard.progress_view, name="staff-day"),
     path("admin/", admin.site.urls),
     path("r/", include(letter)),
 ]

@@ -6,6 +6,7 @@ their buildings, but not the people who live there; everybody else sees both. Su
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import date
 
 from django.contrib.auth.models import AnonymousUser
@@ -36,35 +37,41 @@ def is_hq(user: Somebody, *, today: date) -> bool:
     return role_for(user, today=today) == Role.HQ
 
 
-def buildings_for(user: Somebody, *, today: date) -> QuerySet[Building]:
-    """The buildings a person works in today."""
-    return _buildings(user, today, roles=frozenset(Role))
+def sees_everything(user: Somebody, *, today: date) -> bool:
+    """Whether a person's doors lead to all buildings, those to come included."""
+    if not isinstance(user, User) or not user.is_active:
+        return False
+    return user.is_superuser or _memberships(user, today).filter(building=None, role__in=SEES_PEOPLE).exists()
+
+
+def buildings_for(user: Somebody, *, today: date, roles: Collection[str] = frozenset(Role)) -> QuerySet[Building]:
+    """The buildings a person works in today, in one of `roles`."""
+    if not isinstance(user, User) or not user.is_active:
+        return Building.objects.none()
+    if user.is_superuser:
+        return Building.objects.all()
+    held = _memberships(user, today).filter(role__in=roles)
+    return Building.objects.filter(Exists(held.filter(Q(building=None) | Q(building=OuterRef("pk")))))
 
 
 def leases_for(user: Somebody, *, today: date) -> QuerySet[Lease]:
     """The leases a person may see: those of the units of their buildings."""
-    return Lease.objects.filter(unit__building__in=_buildings(user, today, roles=SEES_PEOPLE))
+    return Lease.objects.filter(unit__building__in=buildings_for(user, today=today, roles=SEES_PEOPLE))
 
 
 def tenants_for(user: Somebody, *, today: date) -> QuerySet[Tenant]:
     """The tenants a person may see: those on a lease they may see. Merged ones are seen as whom they became."""
     theirs = LeaseTenant.objects.filter(
         Q(tenant=OuterRef("pk")) | Q(tenant__merged_into=OuterRef("pk")),
-        lease__unit__building__in=_buildings(user, today, roles=SEES_PEOPLE),
+        lease__unit__building__in=buildings_for(user, today=today, roles=SEES_PEOPLE),
     )
     return Tenant.objects.filter(Exists(theirs), merged_into=None)
 
 
-def _buildings(user: Somebody, today: date, *, roles: frozenset[Role]) -> QuerySet[Building]:
-    if not isinstance(user, User) or not user.is_active:
-        return Building.objects.none()
-    if user.is_superuser:
-        return Building.objects.all()
-    memberships = _memberships(user, today).filter(role__in=roles)
-    return Building.objects.filter(
-        Exists(memberships.filter(Q(building=None) | Q(building=OuterRef("pk")))),
-    )
-
-
 def _memberships(user: User, today: date) -> QuerySet[Membership]:
     return Membership.objects.filter(Q(last_day=None) | Q(last_day__gte=today), user=user, first_day__lte=today)
+
+
+def masked(phone: str) -> str:
+    """A phone number as a list shows it: enough to recognise, too little to call."""
+    return f"{phone[:3]}****{phone[-4:]}" if len(phone) >= 8 else "****"

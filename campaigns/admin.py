@@ -1,0 +1,110 @@
+"""Who hears what: playbooks with their steps, segments with their sentence, and every push with its reason."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext_lazy as _
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateTimeFilter, RelatedDropdownFilter
+from unfold.decorators import display
+
+from campaigns import segments
+from campaigns.models import Playbook, Push, Segment, Step
+from tenants.desk import HQ, Desk, Within
+
+PUSH_HUES = {"planned": "info", "suppressed": "warning", "handed_over": "success"}
+
+
+class StepInline(Within):
+    model = Step
+    fields = ("days_before_end", "text", "only_to", "claims_topic", "grants", "is_active")
+    readonly_fields = ("only_to",)
+    ordering = ("-days_before_end", "code")
+
+    @display(description=_("only to"))
+    def only_to(self, step: Step) -> str:
+        return segments.sentence(step.rule)
+
+
+@admin.register(Playbook)
+class PlaybookDesk(Desk):
+    list_display = ("name", "rank", "segment", "is_active")
+    list_select_related = ("segment",)
+    ordering = ("rank",)
+    seen_by = changed_by = HQ
+    inlines = (StepInline,)
+    fields = ("name", "code", "segment", "rank", "is_active")
+    readonly_fields = ("code", "segment", "rank")
+
+
+class SegmentForm(forms.ModelForm):
+    class Meta:
+        model = Segment
+        fields = ("name", "rule")
+
+    def clean_rule(self) -> Any:
+        rule = self.cleaned_data["rule"]
+        try:
+            segments.check(rule)
+        except segments.BadRule as error:
+            raise ValidationError(str(error)) from error
+        return rule
+
+
+@admin.register(Segment)
+class SegmentDesk(Desk):
+    list_display = ("name", "sentence")
+    ordering = ("code",)
+    seen_by = changed_by = HQ
+    form = SegmentForm
+    fields = ("name", "sentence", "rule")
+    readonly_fields = ("sentence",)
+
+    @display(description=_("in words"))
+    def sentence(self, segment: Segment) -> str:
+        return segments.sentence(segment.rule)
+
+
+@admin.register(Step)
+class StepDesk(Desk):
+    list_display = ("text", "playbook", "days_before_end", "only_to", "is_active")
+    list_filter = (("playbook", RelatedDropdownFilter),)
+    list_select_related = ("playbook",)
+    ordering = ("playbook__rank", "-days_before_end", "pk")
+    seen_by = changed_by = HQ
+    fields = ("playbook", "code", "days_before_end", "text", "only_to", "claims_topic", "grants", "is_active")
+    readonly_fields = ("playbook", "code", "only_to", "claims_topic", "grants")
+
+    @display(description=_("only to"))
+    def only_to(self, step: Step) -> str:
+        return segments.sentence(step.rule)
+
+
+@admin.register(Push)
+class PushDesk(Desk):
+    """Each decision to tell one tenant one thing, with its reason; sending is the outbox's."""
+
+    list_display = ("tenant", "step", "shown_state", "sent", "reason", "due_on", "created_at")
+    list_filter = (
+        ("state", ChoicesDropdownFilter),
+        ("message__state", ChoicesDropdownFilter),
+        ("step__playbook", RelatedDropdownFilter),
+        ("lease__unit__building", RelatedDropdownFilter),
+        ("created_at", RangeDateTimeFilter),
+    )
+    search_fields = ("tenant__name", "tenant__phone", "lease__unit__code", "step__text")
+    list_select_related = ("tenant", "lease__unit", "step", "message")
+    ordering = ("-created_at", "-pk")
+    building_path = "lease__unit__building"
+    fields = ("lease", "tenant", "step", "state", "reason", "due_on", "created_at", "message")
+
+    @display(description=_("state"), ordering="state", label=PUSH_HUES)
+    def shown_state(self, push: Push) -> tuple[str, str]:
+        return push.state, push.get_state_display()
+
+    @display(description=_("message"), ordering="message__state")
+    def sent(self, push: Push) -> str:
+        return push.message.get_state_display() if push.message else "–"

@@ -1,0 +1,193 @@
+"""Cases, signatures, filing tasks, published rents and the figures of past days."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import F, QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateFilter, RelatedDropdownFilter
+from unfold.contrib.filters.admin.dropdown_filters import DropdownFilter
+from unfold.decorators import display
+
+from renewal import kpis
+from renewal.models import Case, CaseChange, FilingTask, KpiDay, Rate, Signature
+from tenants import clock
+from tenants.access import SEES_PEOPLE, Role
+from tenants.desk import HQ, Desk, Within
+
+# The same hue everywhere: signed is teal, waiting sand, leaving warm.
+CASE_HUES = {
+    "signed": "success", "transferred": "success", "holdover": "info", "notice": "danger", "moved_out": "danger",
+    "declined": "warning", "viewed": "info", "considering": "info", "ended_by_operator": "default",
+}  # fmt: skip
+
+
+class ChangeInline(Within):
+    model = CaseChange
+    fields = ("at", "moved", "why", "by")
+    readonly_fields = ("moved", "why")
+    ordering = ("-at", "-pk")
+
+    @display(description=_("change"))
+    def moved(self, change: CaseChange) -> str:
+        names = dict(Case.State.choices)
+        was = names.get(change.was)
+        return f"{was} → {names[change.now]}" if was else str(names[change.now])
+
+    @display(description=_("cause"))
+    def why(self, change: CaseChange) -> str:
+        return str(_(change.cause)) if change.cause else "–"
+
+
+class OutcomeFilter(DropdownFilter):  # type: ignore[misc]
+    """The leases behind a figure of the dashboard, counted the same way."""
+
+    title = _("outcome")
+    parameter_name = "outcome"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterator[tuple[str, Any]]:
+        yield from kpis.OUTCOMES_NAMED.items()
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Case]) -> QuerySet[Case]:
+        if not self.value():
+            return queryset
+        now = clock.now()
+        return queryset.filter(
+            lease__in=kpis.leases_with(self.value(), day=clock.day_of(now), now=now),
+        )
+
+
+@admin.register(Case)
+class CaseDesk(Desk):
+    """Ending leases on their way to an outcome, the nearest end first."""
+
+    list_display = ("who", "unit", "building", "last_day", "days_left", "shown_state", "since")
+    list_display_links = None
+    list_filter = (
+        ("state", ChoicesDropdownFilter),
+        OutcomeFilter,
+        ("lease__unit__building", RelatedDropdownFilter),
+        ("lease__last_day", RangeDateFilter),
+    )
+    search_fields = ("lease__tenants__name", "lease__tenants__phone", "lease__contract_no", "lease__unit__code")
+    list_select_related = ("lease__unit__building",)
+    ordering = ("lease__last_day", "pk")
+    building_path = "lease__unit__building"
+    inlines = (ChangeInline,)
+    fields = ("lease", "state", "since", "opened_at")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).prefetch_related("lease__tenants")
+
+    @display(description=_("tenant"))
+    def who(self, case: Case) -> SafeString:
+        return format_html_join(
+            "、",
+            '<a href="{}" class="font-semibold">{}</a>',
+            ((reverse("staff-tenant", args=[t.merged_into_id or t.pk]), t.name) for t in case.lease.tenants.all()),
+        )
+
+    @display(description=_("unit"), ordering="lease__unit__code")
+    def unit(self, case: Case) -> str:
+        return case.lease.unit.code
+
+    @display(description=_("building"), ordering="lease__unit__building__code")
+    def building(self, case: Case) -> str:
+        return case.lease.unit.building.name
+
+    @display(description=_("last day"), ordering="lease__last_day")
+    def last_day(self, case: Case) -> str:
+        return case.lease.last_day.isoformat()
+
+    @display(description=_("days left"), ordering="lease__last_day")
+    def days_left(self, case: Case) -> int:
+        return (case.lease.last_day - clock.today()).days
+
+    @display(description=_("state"), ordering="state", label=CASE_HUES)
+    def shown_state(self, case: Case) -> tuple[str, str]:
+        return case.state, case.get_state_display()
+
+
+@admin.register(Signature)
+class SignatureDesk(Desk):
+    """Who signed what, and the evidence for it."""
+
+    list_display = ("signer", "lease", "first_day", "rent", "signed_at")
+    list_filter = (("lease__unit__building", RelatedDropdownFilter), ("signed_at", RangeDateFilter))
+    search_fields = ("signer__name", "signer__phone", "lease__contract_no", "lease__unit__code")
+    list_select_related = ("signer", "lease__unit")
+    ordering = ("-signed_at", "-pk")
+    building_path = "lease__unit__building"
+    fields = ("signer", "lease", "text", "text_hash", "quote", "device", "address", "signed_at")
+
+    @display(description=_("first day"), ordering="lease__first_day")
+    def first_day(self, signature: Signature) -> str:
+        return signature.lease.first_day.isoformat()
+
+    @display(description=_("monthly rent"), ordering="lease__monthly_rent")
+    def rent(self, signature: Signature) -> str:
+        return f"{signature.lease.monthly_rent:,.2f}"
+
+
+@admin.register(FilingTask)
+class FilingTaskDesk(Desk):
+    """Every signed renewal is filed with the housing authority."""
+
+    list_display = ("lease", "unit", "due_on", "state", "done_by")
+    list_filter = (("state", ChoicesDropdownFilter), ("lease__unit__building", RelatedDropdownFilter))
+    list_select_related = ("lease__unit", "done_by")
+    ordering = ("due_on", "pk")
+    building_path = "lease__unit__building"
+    changed_by = SEES_PEOPLE - {Role.FINANCE}
+    fields = ("lease", "due_on", "state", "done_by", "created_at")
+    readonly_fields = ("lease", "due_on", "done_by", "created_at")
+
+    @display(description=_("unit"), ordering="lease__unit__code")
+    def unit(self, task: FilingTask) -> str:
+        return task.lease.unit.code
+
+    def save_model(self, request: HttpRequest, obj: FilingTask, form: Any, change: bool) -> None:
+        obj.done_by = request.user if obj.state == FilingTask.State.DONE else None  # type: ignore[assignment]
+        super().save_model(request, obj, form, change)
+
+
+@admin.register(Rate)
+class RateDesk(Desk):
+    """The published card. It is changed by loading the next one, never by hand."""
+
+    list_display = ("room_type", "building", "term_months", "free_months", "monthly_rent", "signed_from", "signed_to")
+    list_filter = (("building", RelatedDropdownFilter), "room_type")
+    list_select_related = ("building",)
+    ordering = ("building__code", "room_type", "term_months", "free_months", "signed_from")
+    building_path = "building"
+    fields = list_display
+
+
+@admin.register(KpiDay)
+class KpiDayDesk(Desk):
+    list_display = ("day", "building", "ending", "renewed", "rate", "computed_at")
+    list_filter = (("building", RelatedDropdownFilter), ("day", RangeDateFilter))
+    list_select_related = ("building",)
+    ordering = ("-day", F("building__code").asc(nulls_first=True))
+    seen_by = HQ
+    fields = ("day", "building", "figures", "computed_at")
+
+    @display(description=_("leases ending in the season"))
+    def ending(self, row: KpiDay) -> int:
+        return int(row.figures["renewal"]["season"]["ending"])
+
+    @display(description=_("renewed"))
+    def renewed(self, row: KpiDay) -> int:
+        return int(row.figures["renewal"]["season"]["renewed"])
+
+    @display(description=_("of those decided"))
+    def rate(self, row: KpiDay) -> str:
+        share = row.figures["renewal"]["season"]["decided"]
+        return "–" if share["rate"] is None else f"{share['rate']:.1%} (n {share['n']})"

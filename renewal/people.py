@@ -1,0 +1,244 @@
+"""Tenants as staff meet them: the list, and one person's page. Only through the doors of tenants.access."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Any
+
+from django.core.paginator import Page, Paginator
+from django.db.models import Case as When
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery, Value
+from django.db.models import When as If
+
+from campaigns.models import Push
+from connectors.records import Kind
+from renewal.models import Case, CaseChange, Proposal
+from tenants import access, clock
+from tenants.access import Somebody
+from tenants.models import Attempt, Click, Consent, DoorMonth, Event, Grant, Lease, LeaseTenant, Tenant, TenantTag
+from tenants.tags import TAGS
+from workorders.models import Report
+
+PER_PAGE = 50
+EVENTS_PER_PAGE = 30
+GONE_DAYS = 60  # who left longer ago is found by asking for everybody
+DOOR_MONTHS = 6
+# Meters tell a story only in sum, and doors are not shown one by one: law, and good manners.
+NOT_TOLD = (Kind.DOOR_OPENED, Kind.POWER_READ, Kind.WATER_READ)
+TOPICS: dict[str, tuple[Kind, ...]] = {
+    "repairs": (
+        Kind.TICKET_REPORTED, Kind.TICKET_ACCEPTED, Kind.TICKET_ARRIVED, Kind.TICKET_FINISHED, Kind.TICKET_RATED,
+    ),
+    "money": (Kind.PAYMENT_MADE, Kind.BILL_ISSUED),
+    "moods": (Kind.MOOD_GIVEN,),
+    "house": (Kind.FACILITY_USED, Kind.COMMUNITY_JOINED, Kind.COMMUNITY_POSTED),
+    "app": (Kind.APP_VIEWED, Kind.APP_TRACKED, Kind.PROFILE_STATED),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the list is asked for; every field stands in the address."""
+
+    words: str = ""
+    building: str = ""
+    tag: str = ""
+    state: str = ""
+    everybody: bool = False
+    page: int = 1
+
+
+@dataclass(slots=True)
+class Row:
+    """One tenant of the list with the lease that matters now."""
+
+    tenant: Tenant
+    lease: Lease
+    case: Case | None
+    tags: list[str] = field(default_factory=list)
+
+
+def roster(user: Somebody, wanted: Wanted, *, today: date) -> Page[Any]:
+    """A page of the tenants a person may see: the nearest end first, those who left last."""
+    mine = access.leases_for(user, today=today).filter(state=Lease.State.SIGNED)
+    # The lease of today; before it starts, the coming one; after the end, the last.
+    current = (
+        mine.filter(Exists(_on_lease(OuterRef("pk"), OuterRef(OuterRef("pk")))))
+        .annotate(
+            place=When(
+                If(first_day__lte=today, last_day__gte=today, then=Value(0)),
+                If(first_day__gt=today, then=Value(1)),
+                default=Value(2),
+            )
+        )
+        .order_by("place", "-last_day", "-pk")
+    )
+    tenants = access.tenants_for(user, today=today).annotate(lease_id=Subquery(current.values("pk")[:1]))
+    leases = mine.filter(pk=OuterRef("lease_id"))
+    tenants = tenants.annotate(last_day=Subquery(leases.values("last_day"))).filter(last_day__isnull=False)
+    if not wanted.everybody:
+        tenants = tenants.filter(last_day__gte=today - timedelta(days=GONE_DAYS))
+    if wanted.building:
+        tenants = tenants.filter(Exists(leases.filter(unit__building__code=wanted.building)))
+    if wanted.tag:
+        tenants = tenants.filter(Exists(TenantTag.objects.filter(tenant=OuterRef("pk"), tag=wanted.tag)))
+    if wanted.state:
+        tenants = tenants.filter(Exists(Case.objects.filter(lease=OuterRef("lease_id"), state=wanted.state)))
+    if wanted.words:
+        tenants = _found(tenants, mine, wanted.words)
+    ordered = tenants.annotate(
+        is_over=When(If(last_day__lt=today, then=Value(1)), default=Value(0)),
+    ).order_by("is_over", "last_day", "pk")
+    page = Paginator(ordered, PER_PAGE).get_page(wanted.page)
+    page.object_list = _rows(list(page.object_list))
+    return page
+
+
+def _on_lease(lease: Any, tenant: Any) -> QuerySet[LeaseTenant]:
+    return LeaseTenant.objects.filter(Q(tenant=tenant) | Q(tenant__merged_into=tenant), lease=lease)
+
+
+def _found(tenants: QuerySet[Any], leases: QuerySet[Lease], words: str) -> QuerySet[Any]:
+    """Every word is in the name, the phone, a contract's number or a unit's code."""
+    for word in words.split():
+        theirs = leases.filter(Exists(_on_lease(OuterRef("pk"), OuterRef(OuterRef("pk")))))
+        tenants = tenants.filter(
+            Q(name__icontains=word)
+            | Q(phone__contains=word)
+            | Exists(theirs.filter(Q(contract_no__icontains=word) | Q(unit__code__icontains=word)))
+        )
+    return tenants
+
+
+def _rows(tenants: list[Any]) -> list[Row]:
+    """The rows of one page, in a fixed number of queries."""
+    leases = Lease.objects.select_related("unit__building").in_bulk([tenant.lease_id for tenant in tenants])
+    cases = {case.lease_id: case for case in Case.objects.filter(lease__in=leases)}
+    tags: dict[int, list[str]] = {}
+    for tenant_id, tag in TenantTag.objects.filter(tenant__in=tenants).values_list("tenant", "tag"):
+        tags.setdefault(tenant_id, []).append(tag)
+    order = list(TAGS)
+    return [
+        Row(
+            tenant,
+            leases[tenant.lease_id],
+            cases.get(tenant.lease_id),
+            sorted((tag for tag in tags.get(tenant.pk, []) if tag in TAGS), key=order.index),
+        )
+        for tenant in tenants
+    ]
+
+
+# --- One person ---------------------------------------------------------------------------------
+
+
+def portrait(user: Somebody, tenant_id: int, *, topic: str, page: int, today: date) -> dict[str, Any]:
+    """All that a person may know of a tenant. Raises `Tenant.DoesNotExist` for one behind no door of theirs.
+
+    What is shown ends with the leases the person may see: who moved to another building is not followed there.
+    """
+    tenant = access.tenants_for(user, today=today).get(pk=tenant_id)
+    people = [tenant.pk, *Tenant.objects.filter(merged_into=tenant).values_list("pk", flat=True)]
+    leases = list(
+        access.leases_for(user, today=today)
+        .filter(pk__in=LeaseTenant.objects.filter(tenant__in=people).values("lease"))
+        .select_related("unit__building", "renews")
+        .order_by("-first_day", "-pk")
+    )
+    until = None
+    if not access.sees_everything(user, today=today):
+        until = clock.at(max(lease.last_day for lease in leases) + timedelta(days=1 + GONE_DAYS))
+    told = Event.objects.filter(tenant__in=people).exclude(kind__in=NOT_TOLD)
+    if until:
+        told = told.filter(at__lt=until)
+    events = told.filter(kind__in=TOPICS[topic]) if topic in TOPICS else told
+    signed = [lease for lease in leases if lease.state == Lease.State.SIGNED]
+    current = next((lease for lease in signed if lease.first_day <= today), signed[0] if signed else leases[0])
+    cases = {case.lease_id: case for case in Case.objects.filter(lease__in=leases)}
+    return {
+        "tenant": tenant,
+        "current": current,
+        "leases": leases,
+        "cases": cases,
+        "case": cases.get(current.pk),
+        "changes": list(CaseChange.objects.filter(case__lease=current).exclude(was="").order_by("-at", "-pk")),
+        "proposal": Proposal.objects.filter(lease=current, tenant__in=people).first(),
+        "tags": _tags(tenant),
+        "events": Paginator(events.select_related("unit").order_by("-at", "-pk"), EVENTS_PER_PAGE).get_page(page),
+        "doors": _doors(people, today=today),
+        "pushes": _pushes(people, leases),
+        "consents": list(Consent.objects.filter(tenant__in=people).order_by("-at", "-pk")[:20]),
+        "grants": list(Grant.objects.filter(tenant__in=people).select_related("perk").order_by("-granted_at", "-pk")),
+        "orders": list(
+            Report.objects.filter(tenant__in=people, order__unit__in=[lease.unit_id for lease in leases])
+            .select_related("order__technician", "order__unit")
+            .order_by("-reported_at", "-pk")[:6]
+        ),
+    }
+
+
+def _tags(tenant: Tenant) -> list[dict[str, Any]]:
+    """Each tag with its reason in words and the events behind it."""
+    held = [tag for tag in TenantTag.objects.filter(tenant=tenant) if tag.tag in TAGS]
+    named = {tuple(pair) for tag in held for pair in tag.evidence.get("events", [])}
+    wanted = Q()
+    for source, ref in named:
+        wanted |= Q(source=source, source_id=ref)
+    behind = {(event.source, event.source_id): event for event in Event.objects.filter(wanted)} if named else {}
+    order = list(TAGS)
+    return [
+        {
+            "code": tag.tag,
+            "name": TAGS[tag.tag].name,
+            "sentence": TAGS[tag.tag].sentence(tag.evidence),
+            "since": tag.since,
+            "events": [
+                behind[tuple(pair)]
+                for pair in tag.evidence.get("events", [])
+                if tuple(pair) in behind and behind[tuple(pair)].kind not in NOT_TOLD
+            ],
+        }
+        for tag in sorted(held, key=lambda tag: order.index(tag.tag))
+    ]
+
+
+def _doors(people: list[int], *, today: date) -> list[dict[str, Any]]:
+    """How often the door was opened in each of the last months: the sum, never a moment."""
+    months: dict[date, int] = {}
+    for month, openings in DoorMonth.objects.filter(tenant__in=people).values_list("month", "openings"):
+        months[month] = months.get(month, 0) + openings
+    since = clock.at((today.replace(day=1) - timedelta(days=31 * DOOR_MONTHS)).replace(day=1))
+    for at in Event.objects.filter(tenant__in=people, kind=Kind.DOOR_OPENED, at__gte=since).values_list(
+        "at", flat=True
+    ):
+        month = clock.day_of(at).replace(day=1)
+        months[month] = months.get(month, 0) + 1
+    return [{"month": month, "openings": months[month]} for month in sorted(months, reverse=True)[:DOOR_MONTHS]]
+
+
+def _pushes(people: list[int], leases: list[Lease]) -> list[dict[str, Any]]:
+    """Each push with its reason, its message, the tries and whether it was answered."""
+    pushes = list(
+        Push.objects.filter(tenant__in=people, lease__in=leases)
+        .select_related("step__playbook", "message")
+        .order_by("-created_at", "-pk")[:30]
+    )
+    keys = {push.message_id: push.message.key for push in pushes if push.message}
+    tries: dict[int, list[Attempt]] = {}
+    for attempt in Attempt.objects.filter(message__in=keys).order_by("number"):
+        tries.setdefault(attempt.message_id, []).append(attempt)
+    carriers = {f"message:{key}": message for message, key in keys.items()}
+    clicks = {
+        carriers[click.link.carrier]: click
+        for click in Click.objects.filter(link__carrier__in=carriers).select_related("link")
+    }
+    return [
+        {
+            "push": push,
+            "message": push.message,
+            "attempts": tries.get(push.message_id or 0, []),
+            "click": clicks.get(push.message_id or 0),
+        }
+        for push in pushes
+    ]

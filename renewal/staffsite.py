@@ -1,0 +1,125 @@
+"""Navigation and colours of the staff site, as django-unfold wants them. Read by settings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.templatetags.static import static
+from django.urls import reverse_lazy
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+PEOPLE = "tenants.desk.may_see_people"  # who sees tenants; technicians do not
+HQ = "tenants.desk.may_run_the_house"
+
+# Paper and ink of static/tokens.css; the tokens themselves colour what is ours.
+BASE = {
+    "50": "#fbfaf6",
+    "100": "#f4f2eb",
+    "200": "#e3e0d8",
+    "300": "#cdc9be",
+    "400": "#8b9197",
+    "500": "#6a737c",
+    "600": "#59636e",
+    "700": "#3a424a",
+    "800": "#2a3036",
+    "900": "#14181c",
+    "950": "#0e1114",
+}
+RAMP = {
+    "50": "5%, white",
+    "100": "11%, white",
+    "200": "24%, white",
+    "300": "44%, white",
+    "400": "62%, white",
+    "500": "72%, white",
+    "600": "100%, white",
+    "700": "84%, black",
+    "800": "70%, black",
+    "900": "56%, black",
+    "950": "38%, black",
+}
+
+
+def unfold(operator: str, brand: str) -> dict[str, Any]:
+    """The staff site of an operator, in the order of the day."""
+    return {
+        "SITE_TITLE": operator,
+        "SITE_HEADER": operator,
+        "SITE_SUBHEADER": _("Renewal care"),
+        "SITE_SYMBOL": "other_houses",
+        "SITE_URL": None,
+        "SHOW_HISTORY": False,
+        "SHOW_VIEW_ON_SITE": False,
+        "SHOW_LANGUAGES": True,
+        "BORDER_RADIUS": "8px",
+        "STYLES": [lambda request: static("tokens.css"), lambda request: static("staff/staff.css")],
+        "SCRIPTS": [lambda request: static("staff/staff.js")],
+        "GLOBAL_CALLBACK": "renewal.views.dashboard.everywhere",
+        "DASHBOARD_CALLBACK": "renewal.views.dashboard.fill",
+        "COLORS": {
+            "base": BASE,
+            "primary": {step: f"color-mix(in oklab, {brand} {share})" for step, share in RAMP.items()},
+        },
+        "SIDEBAR": {"show_search": False, "navigation": [{"items": _entries()}]},
+        "TABS": [
+            _tabs(
+                ("renewal.case", _("Cases"), PEOPLE),
+                ("renewal.signature", _("Signatures"), PEOPLE),
+                ("renewal.filingtask", _("Filing"), PEOPLE),
+            ),
+            _tabs(
+                ("campaigns.playbook", _("Playbooks"), HQ),
+                ("campaigns.segment", _("Segments"), HQ),
+                ("campaigns.step", _("Steps"), HQ),
+            ),
+            _tabs(("campaigns.push", _("Pushes"), PEOPLE), ("tenants.message", _("Everything sent"), PEOPLE)),
+            _tabs(
+                ("connectors.run", _("Runs"), HQ),
+                ("connectors.refusal", _("Refused records"), HQ),
+                ("tenants.waitingcontract", _("Waiting contracts"), HQ),
+            ),
+            _tabs(
+                ("tenants.building", _("Buildings"), PEOPLE),
+                ("tenants.announcement", _("Announcements"), PEOPLE),
+                ("tenants.perk", _("Perks"), PEOPLE),
+                ("renewal.rate", _("Published rents"), PEOPLE),
+                ("tenants.user", _("Staff"), HQ),
+                ("tenants.membership", _("Memberships"), HQ),
+                ("renewal.kpiday", _("Figures by day"), HQ),
+                ("tenants.jobrun", _("Job runs"), HQ),
+            ),
+        ],
+    }
+
+
+def _entries() -> list[dict[str, Any]]:
+    return [
+        _entry(_("Today"), "today", "admin:index"),
+        _entry(_("Renewal cases"), "assignment", "admin:renewal_case_changelist", permission=PEOPLE),
+        _entry(_("Tenants"), "group", "staff-tenants", permission=PEOPLE),
+        _entry(_("Segments and playbooks"), "account_tree", "admin:campaigns_playbook_changelist", permission=HQ),
+        _entry(_("Messages"), "sms", "admin:campaigns_push_changelist", permission=PEOPLE),
+        _entry(_("Work orders"), "build", "admin:workorders_workorder_changelist"),
+        _entry(_("Sources"), "database", "admin:connectors_run_changelist", permission=HQ),
+        _entry(_("Settings"), "tune", "admin:tenants_building_changelist", permission=PEOPLE),
+    ]
+
+
+def _entry(title: str | Promise, icon: str, url: str, **more: Any) -> dict[str, Any]:
+    return {"title": title, "icon": icon, "link": reverse_lazy(url), **more}
+
+
+def _tabs(*entries: tuple[str, str | Promise, str]) -> dict[str, Any]:
+    """Lists that answer one question, beside each other; each named as `app.model`."""
+    return {
+        "models": [name for name, _title, _permission in entries],
+        "items": [
+            {
+                "title": title,
+                "link": reverse_lazy(f"admin:{name.replace('.', '_')}_changelist"),
+                "permission": permission,
+            }
+            for name, title, permission in entries
+        ],
+    }

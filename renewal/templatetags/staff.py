@@ -1,0 +1,94 @@
+"""How the staff site writes figures, and how its links are made."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from django import template
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+
+from renewal import phrases
+from tenants.access import masked
+from tenants.models import Event
+from tenants.tags import TAGS
+
+register = template.Library()
+register.filter("masked", masked)
+
+
+@register.filter
+def percent(rate: float | None) -> str:
+    """A share with one decimal; a whole one without."""
+    if rate is None:
+        return "–"
+    return "100%" if rate == 1 else f"{rate:.1%}"
+
+
+@register.filter
+def interval(share: dict[str, Any]) -> str:
+    """The 95 % interval of a share, in whole percent."""
+    if share["low"] is None:
+        return ""
+    return f"{share['low'] * 100:.0f}–{share['high'] * 100:.0f}%"
+
+
+@register.filter
+def points(rate: float | None) -> str:
+    """A share as a CSS length along a scale of 0 to 100 %."""
+    return f"{(rate or 0) * 100:.2f}%"
+
+
+@register.filter
+def hours(value: float | None) -> str:
+    return "–" if value is None else _("%.1f h") % value
+
+
+@register.filter
+def yuan(value: Decimal | str | None) -> str:
+    """Yuan without the fen: a staff figure, not an invoice."""
+    return "–" if value is None else f"{Decimal(value):,.0f}"
+
+
+@register.filter
+def day(value: date | str) -> str:
+    """A day as 12-01: the year is said once, above."""
+    return (value.isoformat() if isinstance(value, date) else value)[5:10]
+
+
+@register.filter
+def part_of(n: int, whole: int) -> str:
+    """n of whole as a CSS length."""
+    return f"{100 * n / whole:.2f}%" if whole else "0%"
+
+
+@register.filter
+def get(mapping: dict[Any, Any], key: Any) -> Any:
+    return mapping.get(key)
+
+
+@register.filter
+def tag_name(code: str) -> str:
+    return str(TAGS[code].name) if code in TAGS else code
+
+
+@register.filter
+def said(event: Event) -> str:
+    return phrases.say(event)
+
+
+@register.simple_tag
+def band(share: dict[str, Any]) -> SafeString:
+    """A share on a scale of 0 to 100 %: its interval as a band, its value as a mark."""
+    if share["rate"] is None:
+        return format_html('<span class="band band--empty"></span>')
+    return format_html(
+        '<span class="band" role="img" aria-label="{}"><i style="left:{};right:{}"></i><b style="left:{}"></b></span>',
+        f"{percent(share['rate'])} ({interval(share)})",
+        points(share["low"]),
+        points(1 - share["high"]),
+        points(share["rate"]),
+    )

@@ -1,0 +1,207 @@
+"""Lists of the shared tenant model: settings of the house, what was sent, what came in and was refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.models import Group
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+from unfold.admin import ModelAdmin, TabularInline
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateTimeFilter, RelatedDropdownFilter
+from unfold.decorators import display
+from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+
+from connectors.models import Refusal, Run
+from tenants import clock
+from tenants.access import Role
+from tenants.desk import HQ, Desk, Within, may_run_the_house
+from tenants.models import (
+    Announcement,
+    Attempt,
+    Building,
+    JobRun,
+    Membership,
+    Message,
+    Perk,
+    User,
+    WaitingContract,
+)
+
+admin.site.unregister(Group)  # what a person may do follows from memberships
+
+
+class AttemptInline(Within):
+    model = Attempt
+    fields = ("number", "channel", "outcome", "provider_ref", "detail", "started_at", "finished_at")
+    ordering = ("number",)
+
+
+MESSAGE_HUES = {
+    "accepted": "success", "delivered": "success", "planned": "info", "queued": "info", "sending": "info",
+    "unknown": "warning", "parked": "warning", "undelivered": "danger", "failed": "danger", "dead": "danger",
+}  # fmt: skip
+
+
+@admin.register(Message)
+class MessageDesk(Desk):
+    """Everything sent. The outbox is the only writer."""
+
+    list_display = ("text", "recipient", "klass", "shown_state", "reason", "channel", "created_at", "sent_at")
+    list_filter = (
+        ("state", ChoicesDropdownFilter),
+        ("klass", ChoicesDropdownFilter),
+        ("lease__unit__building", RelatedDropdownFilter),
+        ("created_at", RangeDateTimeFilter),
+    )
+    search_fields = ("text", "tenant__name", "tenant__phone", "key")
+    list_select_related = ("tenant", "user", "lease__unit")
+    ordering = ("-created_at", "-pk")
+    building_path = "lease__unit__building"
+    inlines = (AttemptInline,)
+    fields = (
+        "key", "klass", "tenant", "lease", "channel", "text", "claims", "state", "reason", "not_before", "deadline",
+        "attempt", "created_at", "sent_at", "changed_at",
+    )  # fmt: skip
+
+    @display(description=_("to"))
+    def recipient(self, message: Message) -> str:
+        return str(message.tenant or message.user or "–")
+
+    @display(description=_("state"), ordering="state", label=MESSAGE_HUES)
+    def shown_state(self, message: Message) -> tuple[str, str]:
+        return message.state, message.get_state_display()
+
+
+@admin.register(Building)
+class BuildingDesk(Desk):
+    list_display = ("name", "code", "address", "has_iot")
+    search_fields = ("name", "code")
+    ordering = ("code",)
+    building_path = "pk"
+    fields = ("code", "name", "address", "latitude", "longitude", "has_iot")
+
+
+@admin.register(Announcement)
+class AnnouncementDesk(Desk):
+    """Facts that messages may claim; a withdrawn one stops every message that claims it."""
+
+    list_display = ("text", "building", "topic", "on", "until", "owner", "withdrawn_at")
+    list_filter = (("building", RelatedDropdownFilter),)
+    list_select_related = ("building", "owner")
+    ordering = ("-on", "-pk")
+    building_path = "building"
+    changed_by = added_by = frozenset({Role.HQ, Role.MANAGER})
+    fields = ("building", "code", "topic", "text", "on", "until", "withdrawn_at")
+
+    def save_model(self, request: HttpRequest, obj: Announcement, form: forms.ModelForm[Any], change: bool) -> None:
+        if not change:
+            assert isinstance(request.user, User)  # noqa: S101
+            obj.owner, obj.recorded_at = request.user, clock.now()
+        super().save_model(request, obj, form, change)
+
+
+@admin.register(Perk)
+class PerkDesk(Desk):
+    list_display = ("name", "condition", "cost", "stock", "min_term_months", "is_choice")
+    ordering = ("code",)
+    changed_by = HQ
+    fields = ("code", "name", "condition", "cost", "stock", "min_term_months", "is_choice")
+    readonly_fields = ("code",)
+
+
+class MembershipInline(TabularInline):  # type: ignore[misc]
+    model = Membership
+    extra = 0
+
+
+@admin.register(User)
+class UserDesk(UserAdmin, ModelAdmin):  # type: ignore[misc,type-arg]
+    """Who signs in. Only the head office sees the list."""
+
+    form = UserChangeForm
+    add_form = UserCreationForm
+    change_password_form = AdminPasswordChangeForm
+    list_display = ("username", "first_name", "is_active", "is_staff", "last_login")
+    list_filter = ("is_active", "is_staff")
+    ordering = ("username",)
+    inlines = (MembershipInline,)
+    fieldsets = (
+        (None, {"fields": ("username", "password", "first_name", "last_name", "email")}),
+        (None, {"fields": ("is_active", "is_staff", "last_login", "date_joined")}),
+    )
+    readonly_fields = ("last_login", "date_joined")
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return may_run_the_house(request)
+
+    def has_view_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        return may_run_the_house(request)
+
+    # Whoever sets a password can become that person; so only those who may do everything do.
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return bool(request.user.is_superuser)
+
+    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        return bool(request.user.is_superuser)
+
+    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        return False  # people leave; what they did keeps their name
+
+
+@admin.register(Membership)
+class MembershipDesk(Desk):
+    list_display = ("user", "role", "building", "first_day", "last_day")
+    list_filter = (("role", ChoicesDropdownFilter), ("building", RelatedDropdownFilter))
+    list_select_related = ("user", "building")
+    search_fields = ("user__username", "user__first_name")
+    ordering = ("user__username", "pk")
+    seen_by = changed_by = added_by = HQ
+    fields = ("user", "role", "building", "first_day", "last_day")
+
+
+@admin.register(WaitingContract)
+class WaitingContractDesk(Desk):
+    list_display = ("contract_no", "unit", "revision", "reason", "recorded_at")
+    list_select_related = ("unit",)
+    search_fields = ("contract_no", "unit__code")
+    ordering = ("-recorded_at", "-pk")
+    seen_by = HQ
+    fields = ("contract_no", "revision", "unit", "reason", "terms", "recorded_at")
+
+
+@admin.register(JobRun)
+class JobRunDesk(Desk):
+    list_display = ("job", "period", "started_at", "finished_at", "stage", "error")
+    ordering = ("-started_at", "-pk")
+    seen_by = HQ
+    fields = ("job", "period", "started_at", "finished_at", "stage", "counts", "error")
+
+
+@admin.register(Run)
+class RunDesk(Desk):
+    """What a source brought: received = accepted + duplicate + rejected."""
+
+    list_display = ("source", "name", "received", "accepted", "duplicate", "rejected", "started_at", "finished_at")
+    ordering = ("-started_at", "-pk")
+    seen_by = HQ
+    fields = list_display
+
+
+@admin.register(Refusal)
+class RefusalDesk(Desk):
+    """Records that were refused, each with its reason, until they are replayed with success."""
+
+    list_display = ("reason", "source", "line", "attempts", "first_seen_at", "resolved_at")
+    list_filter = ("source", ("resolved_at", admin.EmptyFieldListFilter))
+    search_fields = ("reason",)
+    ordering = ("-first_seen_at", "-pk")
+    seen_by = HQ
+    fields = ("source", "run", "line", "reason", "raw", "attempts", "first_seen_at", "resolved_at")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).select_related("run")

@@ -1,0 +1,91 @@
+"""What lists of the staff site have in common: who sees them, of which buildings, and who may change what.
+
+A list names the roles that see it and the path from its rows to their building; a row of another building
+does not exist for whoever asks. Rows are changed here only where a list says so: most have a verb as their
+only writer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from unfold.admin import ModelAdmin, TabularInline
+
+from tenants import access, clock
+from tenants.access import SEES_PEOPLE, Role
+
+HQ: Collection[str] = frozenset({Role.HQ})
+EVERYBODY: Collection[str] = frozenset(Role)
+
+
+def role(request: HttpRequest) -> str:
+    """The role of who asks, looked up once a request."""
+    if not hasattr(request, "_role"):
+        request._role = access.role_for(request.user, today=clock.today())  # type: ignore[attr-defined]
+    return str(request._role)  # type: ignore[attr-defined]
+
+
+def may_see_people(request: HttpRequest) -> bool:
+    """Whether who asks may see tenants."""
+    return role(request) in SEES_PEOPLE
+
+
+def may_run_the_house(request: HttpRequest) -> bool:
+    """Whether who asks may see and set what concerns all buildings."""
+    return role(request) in HQ
+
+
+class Desk(ModelAdmin):  # type: ignore[misc]
+    """A list of rows that staff read. `changed_by` names who may change one, `added_by` who may add one."""
+
+    seen_by: Collection[str] = SEES_PEOPLE
+    changed_by: Collection[str] = frozenset()
+    added_by: Collection[str] = frozenset()
+    building_path = ""  # from a row to its building; empty where rows belong to no building
+
+    list_per_page = 50
+    show_full_result_count = False
+    list_filter_submit = True
+    list_filter_sheet = False
+    actions = None
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        rows = super().get_queryset(request)
+        if self.building_path and not access.sees_everything(request.user, today=clock.today()):
+            theirs = access.buildings_for(request.user, today=clock.today(), roles=self.seen_by)
+            rows = rows.filter(**{f"{self.building_path}__in": theirs})
+        return rows
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return self.has_view_permission(request)
+
+    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return role(request) in self.seen_by
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return role(request) in self.added_by
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return role(request) in self.changed_by
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+class Within(TabularInline):  # type: ignore[misc]
+    """Rows that belong to the one shown, to be read by whoever sees that one."""
+
+    extra = 0
+    can_delete = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return True
