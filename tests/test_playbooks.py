@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from campaigns import playbooks, pushes, shipped
 from campaigns.models import Enrolment, Playbook, Push, Segment, Step
 from tenants import consents
-from tenants.models import Lease, Perk, Tenant, TenantTag
+from tenants.models import Lease, LeaseTenant, Perk, Tenant, TenantTag
 from tests.makers import NOW, TODAY, make_lease, make_tenant, make_unit
 
 pytestmark = pytest.mark.django_db
@@ -138,7 +138,7 @@ def test_only_leases_that_go_on_and_end_within_the_widest_step_are_enrolled() ->
     )
     flatmate = make_tenant("同住人")
     shared = lease_of(make_tenant("主租客"), 30)
-    shared.tenants.through.objects.create(lease=shared, tenant=flatmate, is_primary=False)
+    LeaseTenant.objects.create(lease=shared, tenant=flatmate, is_primary=False)
 
     enrol()
     assert set(followed()) == {"今天到期", "六十天", "主租客"}

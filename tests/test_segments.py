@@ -77,8 +77,7 @@ def people(dice: random.Random, n: int) -> dict[int, Facts]:
         make_lease(tenant, unit, first_day=min(first_day, last_day), last_day=last_day, monthly_rent=rent)
         held = {tag for tag in ("social", "kitchen_regular", "mood_flat") if dice.random() < 0.4}
         for tag in held:
-            facts = {"facts": {}, "events": []}
-            TenantTag.objects.create(tenant=tenant, tag=tag, since=TODAY, evidence=facts, computed_at=NOW)
+            TenantTag.objects.create(tenant=tenant, tag=tag, since=TODAY, evidence={}, computed_at=NOW)
         features = {
             "gym_365": dice.randint(0, 4),
             "power_30": dice.choice([None, 0.5, 2.0]),

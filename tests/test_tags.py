@@ -45,8 +45,9 @@ def uses_kitchen(tenant: Tenant, times: int) -> None:
 def reports(tenant: Tenant, ticket: str, at: datetime, *, accepted_after: float, category: str = "water") -> None:
     facts = {"ticket": ticket, "category": category, "channel": "app", "text": "漏水"}
     make_event("ticket.reported", tenant, at=at, source="tickets", source_id=f"{ticket}#reported", data=facts)
-    accepted = {"at": at + timedelta(hours=accepted_after), "source": "tickets", "source_id": f"{ticket}#accepted"}
-    make_event("ticket.accepted", tenant, data={"ticket": ticket, "technician": "wang"}, **accepted)
+    facts = {"ticket": ticket, "technician": "wang"}
+    at += timedelta(hours=accepted_after)
+    make_event("ticket.accepted", tenant, at=at, source="tickets", source_id=f"{ticket}#accepted", data=facts)
 
 
 def gives_mood(tenant: Tenant, month: str, mood: str | None) -> None:
@@ -158,7 +159,7 @@ def test_three_soso_bills_in_a_row_and_an_unanswered_one_between_breaks_the_row(
 def test_a_flatmate_is_missing_while_a_room_of_the_flat_is_not_let_today() -> None:
     building = make_building()
     rooms = {code: make_unit(code, building) for code in ("B1-0301A", "B1-0301B", "B1-0302A", "B1-0302B", "B1-0303A")}
-    flats = {}
+    flats: dict[str, Any] = {}
     for code, unit in rooms.items():
         flats[code[:-1]] = unit.flat = flats.get(code[:-1], unit.flat)
         unit.save()
