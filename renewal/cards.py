@@ -22,7 +22,8 @@ OTHER_ROOMS = 3
 
 # A unit is listed only if nobody may live in it any more when the renewal would begin: no signed lease reaches
 # that day, no contract waits for a person's word, and no tenant holds the priority that an undecided case or a
-# holdover gives. One room of each type, dearer types before cheaper ones, the nearest rent first.
+# holdover gives. One room of each type, dearer types before cheaper ones, the nearest rent first. Which of several
+# alike is drawn by lot, the same at every look, so that not all neighbours are shown the one room.
 VACANT = """
     with wanted as (
         select l.id as lease_id, l.unit_id, own.building_id, own.list_rent, l.last_day + 1 as first_day
@@ -40,7 +41,7 @@ VACANT = """
             )
         ) and not exists (select from tenants_waitingcontract c where c.unit_id = u.id)
     ), of_type as (
-        select *, row_number() over (partition by lease_id, room_type order by floor desc, area desc, code) as place
+        select *, row_number() over (partition by lease_id, room_type order by md5(lease_id || ':' || code)) as place
         from vacant where building_id || ':' || room_type = any(%(types)s)
     ), near as (
         select *, row_number() over (

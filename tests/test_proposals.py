@@ -199,11 +199,20 @@ def test_one_vacant_room_of_each_type_is_listed_dearer_ones_first() -> None:
     lease = make_ending_lease()
     vacant("B1-cheap", "朝北一居", 3300)
     vacant("B1-large", "朝南大一居", 4500)
-    vacant("B1-large2", "朝南大一居", 4500)
     vacant("B1-same", "朝南一居", 3900)
     vacant("B1-unpriced", "复式", 5000)
     vacant("B2-other", "朝南大一居", 4500, make_building("B2"))
     assert listed(lease) == ["B1-same", "B1-large", "B1-cheap"]
+
+
+def test_neighbours_are_not_all_shown_the_one_room() -> None:
+    building = make_building()
+    rooms = {vacant(f"B1-large{n}", "朝南大一居", 4500).code for n in range(4)}
+    shown = [listed(make_ending_lease(unit=make_unit(building=building))) for _ in range(16)]
+    assert all(len(each) == 1 for each in shown)
+    assert 1 < len({code for each in shown for code in each} & rooms)
+    for proposal in Proposal.objects.all():
+        assert proposals.card_on(proposal, today=TODAY) == proposals.card_of(proposal)
 
 
 @pytest.mark.parametrize(
