@@ -95,7 +95,7 @@ def _ask(request: HttpRequest, phone: str) -> HttpResponse:
 
 
 def _link(held: dict[str, Any]) -> Link | None:
-    return Link.objects.select_related("tenant").filter(pk=held.get("link")).first() if held.get("link") else None
+    return Link.objects.select_related("tenant").filter(pk=held["link"]).first() if held.get("link") else None
 
 
 def _code_page(request: HttpRequest, phone: str, *, error: str = "") -> HttpResponse:

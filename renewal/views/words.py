@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
 from itertools import pairwise
+from math import gcd
 from typing import Any
 
 from django.utils.formats import date_format
@@ -102,8 +103,7 @@ def slider(values: Sequence[int], chosen: int) -> dict[str, Any] | None:
     """A native range over published values; none where there is nothing to slide."""
     if len(values) < 2:
         return None
-    steps = {later - earlier for earlier, later in pairwise(values)}
-    step = next(iter(steps)) if len(steps) == 1 else 1
+    step = gcd(*(later - earlier for earlier, later in pairwise(values)))
     return {"min": values[0], "max": values[-1], "step": step, "value": chosen}
 
 

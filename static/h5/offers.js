@@ -163,16 +163,27 @@
     timer = setTimeout(ask, 60);
   }
 
+  function step(name, by) {
+    var values = allowed(name);
+    var place = values.indexOf(Number(field(name).value)) + by;
+    if (place < 0 || place >= values.length) return;
+    settle(name, values[place]);
+    changed();
+  }
+
   form.querySelectorAll(".step").forEach(function (button) {
     button.hidden = false;
     button.addEventListener("click", function () {
-      var name = button.getAttribute("aria-controls");
-      var values = allowed(name);
-      var place = values.indexOf(Number(field(name).value)) + Number(button.dataset.step);
-      if (place < 0 || place >= values.length) return;
-      settle(name, values[place]);
-      changed();
+      step(button.getAttribute("aria-controls"), Number(button.dataset.step));
     });
+  });
+
+  // Keys go from one published value to the next, too, however far apart they are.
+  form.addEventListener("keydown", function (event) {
+    var by = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1 }[event.key];
+    if (!by || event.target.type !== "range") return;
+    event.preventDefault();
+    step(event.target.name, by);
   });
 
   form.addEventListener("input", changed);
