@@ -56,6 +56,7 @@ class Row:
     tenant: Tenant
     lease: Lease
     case: Case | None
+    days_left: int
     tags: list[str] = field(default_factory=list)
 
 
@@ -91,7 +92,7 @@ def roster(user: Somebody, wanted: Wanted, *, today: date) -> Page[Any]:
         is_over=When(If(last_day__lt=today, then=Value(1)), default=Value(0)),
     ).order_by("is_over", "last_day", "pk")
     page = Paginator(ordered, PER_PAGE).get_page(wanted.page)
-    page.object_list = _rows(list(page.object_list))
+    page.object_list = _rows(list(page.object_list), today=today)
     return page
 
 
@@ -111,7 +112,7 @@ def _found(tenants: QuerySet[Any], leases: QuerySet[Lease], words: str) -> Query
     return tenants
 
 
-def _rows(tenants: list[Any]) -> list[Row]:
+def _rows(tenants: list[Any], *, today: date) -> list[Row]:
     """The rows of one page, in a fixed number of queries."""
     leases = Lease.objects.select_related("unit__building").in_bulk([tenant.lease_id for tenant in tenants])
     cases = {case.lease_id: case for case in Case.objects.filter(lease__in=leases)}
@@ -124,6 +125,7 @@ def _rows(tenants: list[Any]) -> list[Row]:
             tenant,
             leases[tenant.lease_id],
             cases.get(tenant.lease_id),
+            (leases[tenant.lease_id].last_day - today).days,
             sorted((tag for tag in tags.get(tenant.pk, []) if tag in TAGS), key=order.index),
         )
         for tenant in tenants

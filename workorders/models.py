@@ -3,6 +3,7 @@
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from tenants.models import Staff, Tenant, Unit
 
@@ -21,8 +22,8 @@ class WorkOrder(models.Model):
 
     class State(models.TextChoices):
         OPEN = "open", _("waiting for a technician")
-        ACCEPTED = "accepted", _("accepted")
-        FINISHED = "finished", _("finished")
+        ACCEPTED = "accepted", pgettext_lazy("work order", "accepted")
+        FINISHED = "finished", pgettext_lazy("work order", "finished")
 
     unit = models.ForeignKey(Unit, on_delete=models.PROTECT, related_name="+")
     category = models.CharField(_("category"), max_length=12, choices=Category.choices)
@@ -30,7 +31,7 @@ class WorkOrder(models.Model):
     state = models.CharField(_("state"), max_length=12, choices=State.choices, default=State.OPEN)
     text = models.CharField(_("problem"), max_length=500)
     first_reported_at = models.DateTimeField(_("first reported"))
-    accepted_at = models.DateTimeField(_("accepted"), null=True)
+    accepted_at = models.DateTimeField(pgettext_lazy("time", "accepted"), null=True)
     arrived_at = models.DateTimeField(_("arrived"), null=True)
     finished_at = models.DateTimeField(_("finished"), null=True)
     technician = models.ForeignKey(Staff, on_delete=models.PROTECT, null=True, related_name="+")

@@ -12,6 +12,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from renewal import phrases
+from renewal.models import Case
 from tenants.access import masked
 from tenants.models import Event
 from tenants.tags import TAGS
@@ -92,3 +93,16 @@ def band(share: dict[str, Any]) -> SafeString:
         points(1 - share["high"]),
         points(share["rate"]),
     )
+
+
+@register.filter
+def state_name(code: str) -> str:
+    return str(dict(Case.State.choices).get(code, code))
+
+
+@register.filter
+def in_words(cause: str) -> str:
+    """A cause as a rule wrote it down, in the language of who reads it."""
+    if cause.startswith("signature "):
+        return _("signature %s") % cause.removeprefix("signature ")
+    return _(cause) if cause else ""

@@ -3,6 +3,7 @@
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from tenants.models.who import Announcement, Lease, Tenant, User
 
@@ -22,7 +23,7 @@ class Message(models.Model):
         QUEUED = "queued", _("queued")
         SENDING = "sending", _("sending")
         UNKNOWN = "unknown", _("unknown")
-        ACCEPTED = "accepted", _("accepted")
+        ACCEPTED = "accepted", pgettext_lazy("message", "accepted")
         DELIVERED = "delivered", _("delivered")
         UNDELIVERED = "undelivered", _("undelivered")
         FAILED = "failed", _("failed")
