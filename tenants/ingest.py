@@ -129,9 +129,11 @@ class Batch:
     """Events on their way to the database, as text for COPY."""
 
     rows: list[str] = field(default_factory=list)
-    seen: set[str] = field(default_factory=set)
+    seen: dict[str, int] = field(default_factory=dict)  # source id → the line it stood on first
     pairs: list[tuple[tuple[str, str], tuple[str, str]]] = field(default_factory=list)
+    repeats: dict[int, int] = field(default_factory=dict)  # line of known events only → the line of the first of them
     line: int = 0  # the line of the latest event
+    staged: int = 0  # the line of the latest row
     lines: int = 0  # lines of all events, staged or not
     one_each: bool = True  # no line told more than one
 
@@ -146,9 +148,13 @@ class Batch:
             self.line = event.line
             self.lines += 1
         source_id = event.source_id
-        if source_id in self.seen:
-            return  # the same event again: whether it was new is counted where it stood first
-        self.seen.add(source_id)
+        if first := self.seen.setdefault(source_id, 0):
+            if self.staged != event.line:
+                self.repeats[event.line] = first
+            return
+        self.seen[source_id] = self.staged = event.line
+        if self.repeats:
+            self.repeats.pop(event.line, None)
         data = ENCODE(event.data).replace("\\", "\\\\")
         self.rows.append(
             f"{event.line}\t{event.source}\t{_plain(source_id)}\t{event.kind}\t{event.at}\t"
@@ -206,11 +212,16 @@ class Store:
         batch, future = self.under_way
         self.under_way = None
         answer = future.result()
-        refused = [row for row in answer if row[1]]
         accepted = next(row[0] for row in answer if not row[1])
-        for line, problem, kind, place, person in refused:
-            raw = WITHHELD[problem] if kind == Kind.DOOR_OPENED else None
-            self.counts.refuse(line, _reason(problem, place, person), raw)
+        refused = {}
+        for line, problem, kind, place, person in answer:
+            if problem:
+                raw = WITHHELD[problem] if kind == Kind.DOOR_OPENED else None
+                refused[line] = _reason(problem, place, person), raw
+        # The same event again is as bad as it was the first time.
+        refused |= {line: refused[first] for line, first in batch.repeats.items() if first in refused}
+        for line, (reason, raw) in refused.items():
+            self.counts.refuse(line, reason, raw)
         self.counts.accept(accepted)
         self.counts.repeat(batch.lines - accepted - len(refused))
         self.progress(self.counts.received)
