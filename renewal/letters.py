@@ -29,7 +29,16 @@ class Letter:
     card: offers.Card
     choice: offers.Choice
     offer: quotes.SignedQuote
+    others: tuple[offers.Alternative, ...]
     story: list[story.Told]
+
+
+@dataclass(frozen=True, slots=True)
+class Priced:
+    """A choice at today's price, and what else the same term could be."""
+
+    offer: quotes.SignedQuote
+    others: tuple[offers.Alternative, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +92,16 @@ def read(link: Link, choice: offers.Choice | None, *, language: str, today: date
     card = proposals.card_on(proposal, today=today)
     fitting = fit(choice, card)
     told = story.told(proposal.story, language=language, general=not proposals.is_personal(link.tenant))
-    return Letter(proposal, card, fitting, quotes.quote(proposal, fitting, now=now), told)
+    offer = quotes.quote(proposal, fitting, now=now)
+    return Letter(proposal, card, fitting, offer, offers.alternatives(fitting, card), told)
 
 
-def choose(link: Link, choice: offers.Choice, *, today: date, now: datetime) -> quotes.SignedQuote:
+def choose(link: Link, choice: offers.Choice, *, today: date, now: datetime) -> Priced:
     """The price of a choice; the case is being considered. Raises `offers.NotOffered`, `proposals.Closed`."""
     proposal = proposals.for_link(link, today=today, now=now)
     offer = quotes.quote(proposal, choice, now=now)
     proposals.move_up(link.lease, Case.State.CONSIDERING, now=now, cause="the tenant looked at offers")
-    return offer
+    return Priced(offer, offers.alternatives(choice, proposals.card_on(proposal, today=today)))
 
 
 def draft(link: Link, choice: offers.Choice | None, *, today: date, now: datetime) -> Draft:

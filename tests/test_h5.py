@@ -444,8 +444,13 @@ def test_another_room_is_offered_with_its_own_price(client: Client) -> None:
     assert "朝南大一居" in page
     answer = ask_price(client, term=12, free=0, tab="move", unit=other.code).json()
     assert (answer["monthly_rent"], answer["unit"], answer["is_move"]) == ("4500.00", "B1-0901A", True)
+    assert answer["others"] == [{"label": "这间房 · 不免租", "amount": "−7,200"}]
     stays = ask_price(client, term=12, free=0, tab="stay", unit=other.code).json()
     assert (stays["monthly_rent"], stays["is_move"]) == ("3900.00", False)
+    assert stays["others"] == [
+        {"label": "这间房 · 免租 1 个月", "amount": "−930"},
+        {"label": "B1-0901A 朝南大一居 · 不免租", "amount": "+7,200"},
+    ]
 
 
 def test_the_letter_asks_the_database_as_often_for_one_room_as_for_many(client: Client) -> None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from decimal import Decimal
 from typing import Any
 from urllib.parse import urlencode
 
@@ -73,7 +74,7 @@ def fill(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         waiting_since=figures["accept"]["season"]["waiting_since"],
         pushes=_push_bars(figures["pushes"], only),
         clicks=figures["clicks"],
-        vacancy=figures["vacancy"],
+        vacancy=_vacancy_bars(figures["vacancy"], shown["of_building"]),
         weeks=_week_bars(shown["weeks"], only),
         target_hours=settings.ACCEPT_TARGET_HOURS,
         sees_people=desk.may_see_people(request),
@@ -209,6 +210,12 @@ def _week_bars(weeks: list[dict[str, Any]], only: dict[str, Any]) -> dict[str, A
         "n": sum(week["ending"] for week in weeks),
         "undecided": sum(week["undecided"] for week in weeks),
     }
+
+
+def _vacancy_bars(vacancy: dict[str, Any], of_building: list[tuple[Any, dict[str, Any]]]) -> dict[str, Any]:
+    rows = [{"building": building, "cost": Decimal(figures["vacancy"]["cost"])} for building, figures in of_building]
+    rows.sort(key=lambda row: -row["cost"])
+    return {**vacancy, "rows": rows, "most": max((row["cost"] for row in rows), default=0)}
 
 
 # The site's own permission check stands before every view here.

@@ -92,7 +92,7 @@ def quote(request: HttpRequest, key: str) -> HttpResponseBase:
     wants_json = "application/json" in request.headers.get("Accept", "")
     try:
         choice = choice_of(request)
-        offer = letters.choose(link, choice, today=clock.today(), now=clock.now())
+        priced = letters.choose(link, choice, today=clock.today(), now=clock.now())
     except offers.NotOffered as error:
         if wants_json:
             return JsonResponse({"error": quotes.sentence(error)}, status=422)
@@ -100,9 +100,7 @@ def quote(request: HttpRequest, key: str) -> HttpResponseBase:
     else:
         kept(request)["choice"] = [choice.term_months, choice.free_months, choice.unit, choice.perk]
         if wants_json:
-            data = quotes.as_data(offer.quote)
-            more = {"words": words.price(offer), "calculation": words.lines(offer.quote), "token": offer.token}
-            return JsonResponse({**data, **more, "expires_at": offer.expires_at.isoformat()})
+            return JsonResponse(words.answer(priced))
     return go("letter-read", READ_AT, more="#offers")
 
 

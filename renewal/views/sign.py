@@ -128,7 +128,7 @@ def done(request: HttpRequest, key: str) -> HttpResponse:
             {
                 "name": _milestones()[step.code],
                 "months": words.term(step.months),
-                "day": words.day(step.on),
+                "day": words.month(step.on),
                 "step": step,
             }
             for step in after.roadmap

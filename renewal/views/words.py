@@ -27,6 +27,10 @@ def day(moment: date) -> str:
     return date_format(moment, "DATE_FORMAT")
 
 
+def month(moment: date) -> str:
+    return date_format(moment, "YEAR_MONTH_FORMAT")
+
+
 def months(number: int) -> str:
     return ngettext("%(n)d month", "%(n)d months", number) % {"n": number}
 
@@ -99,6 +103,29 @@ def _signed(line: offers.Line) -> str:
     return f"{sign}{yuan(abs(line.amount))}"
 
 
+def others(alternatives: Sequence[offers.Alternative]) -> list[dict[str, str]]:
+    """The same term with other free months, or in another room: what each costs more or less, over the term."""
+    shown = []
+    for other in alternatives:
+        free = _("%s free") % months(other.quote.free_months) if other.quote.free_months else _("no month free")
+        room = f"{other.quote.unit} {other.quote.room_type}" if other.quote.is_move else _("this room")
+        sign = "+" if other.difference > 0 else "−" if other.difference < 0 else ""
+        shown.append({"label": f"{room} · {free}", "amount": f"{sign}{yuan(abs(other.difference))}"})
+    return shown
+
+
+def answer(priced: letters.Priced) -> dict[str, Any]:
+    """A price as the page's script takes it: the figures, and every word they change."""
+    return {
+        **quotes.as_data(priced.offer.quote),
+        "token": priced.offer.token,
+        "expires_at": priced.offer.expires_at.isoformat(),
+        "words": price(priced.offer),
+        "calculation": lines(priced.offer.quote),
+        "others": others(priced.others),
+    }
+
+
 def slider(values: Sequence[int], chosen: int) -> dict[str, Any] | None:
     """A native range over published values; none where there is nothing to slide."""
     if len(values) < 2:
@@ -128,6 +155,7 @@ def offer(letter: letters.Letter) -> dict[str, Any]:
         "choice": choice,
         "price": price(letter.offer),
         "lines": lines(letter.offer.quote),
+        "others": others(letter.others),
         "token": letter.offer.token,
         "term": slider(offers.terms(room), choice.term_months),
         "free": slider(offers.free_months(room, choice.term_months), choice.free_months),

@@ -98,13 +98,19 @@
         range.setAttribute("aria-valuetext", answer.words[name === "term" ? "term" : "free_months"]);
       }
     });
-    var list = form.querySelector("[data-lines]");
-    list.textContent = "";
-    answer.calculation.forEach(function (line) {
+    list("[data-lines]", answer.calculation);
+    list("[data-others]", answer.others);
+    form.querySelector(".others").hidden = !answer.others.length;
+  }
+
+  function list(place, lines) {
+    var whole = form.querySelector(place);
+    whole.textContent = "";
+    lines.forEach(function (line) {
       var row = document.createElement("div");
       var term = document.createElement("dt");
       var sum = document.createElement("dd");
-      row.dataset.code = line.code;
+      if (line.code) row.dataset.code = line.code;
       term.textContent = line.label + " ";
       if (line.times) {
         var times = document.createElement("small");
@@ -113,7 +119,7 @@
       }
       sum.textContent = line.amount;
       row.append(term, sum);
-      list.appendChild(row);
+      whole.appendChild(row);
     });
   }
 
