@@ -18,6 +18,8 @@ ANY = "any"
 # A clock may be a little ahead of ours; a consent of tomorrow is no consent of today.
 CLOCK_SLACK = timedelta(minutes=5)
 
+Key = tuple[int, str, str, datetime]  # tenant, purpose, channel, moment: what a line is known by
+
 # Who consents to what, one row per tenant and purpose that was ever answered: tenant_id, purpose,
 # granted, at. The latest line decides among those for every channel and those for the asked one,
 # so a refusal later than a grant wins on whichever of the two it stands; at one moment the refusal
@@ -100,20 +102,20 @@ def enter(records: Iterable[ConsentRecord | BadRecord], *, now: datetime) -> Cou
         else:
             rows.append(row)
     known = identity.tenants_by(AliasSource.PHONE, {row.phone for row in rows})
-    lines: dict[tuple[int, str, str, datetime], Consent] = {}
+    lines: dict[Key, tuple[int, Consent]] = {}  # with the row they stand in
     for row in rows:
         if not (tenant := known.get(row.phone)):
             counts.refuse(row.line, _("No tenant has the phone number %(phone)s.") % {"phone": row.phone})
             continue
         key = (tenant, row.purpose, row.channel, row.at)
         if key in lines:
-            if lines[key].granted == row.granted:
+            if lines[key][1].granted == row.granted:
                 counts.repeat()
             else:
                 reason = _("Another line of the file says the opposite for the same moment.")
                 counts.refuse(row.line, reason)
             continue
-        lines[key] = Consent(
+        line = Consent(
             tenant_id=tenant,
             purpose=row.purpose,
             channel=row.channel,
@@ -123,10 +125,26 @@ def enter(records: Iterable[ConsentRecord | BadRecord], *, now: datetime) -> Cou
             proof=row.proof[:200],
             recorded_at=now,
         )
-    new = _append(list(lines.values()))
+        lines[key] = row.line, line
+    new = _append([line for _row, line in lines.values()])
+    against = _answered_otherwise(lines)
+    for key in against:
+        reason = _("The ledger says the opposite for the same moment.")
+        counts.refuse(lines[key][0], reason)
     counts.accept(new)
-    counts.repeat(len(lines) - new)
+    counts.repeat(len(lines) - new - len(against))
     return counts
+
+
+def _answered_otherwise(lines: dict[Key, tuple[int, Consent]]) -> list[Key]:
+    """The keys under which the ledger holds the other answer: it was there first, and it is never changed."""
+    tenants, moments = {key[0] for key in lines}, {key[3] for key in lines}
+    kept = Consent.objects.filter(tenant__in=tenants, at__in=moments)
+    return [
+        key
+        for *names, granted in kept.values_list("tenant", "purpose", "channel", "at", "granted")
+        if (key := tuple(names)) in lines and lines[key][1].granted != granted
+    ]
 
 
 def _append(lines: list[Consent]) -> int:

@@ -94,7 +94,7 @@ def test_the_same_revision_again_changes_nothing_and_another_text_of_it_is_refus
 
 def test_an_early_end_frees_the_days_after_it() -> None:
     apply(contract())
-    ended = {"ended_on": date(2025, 6, 30), "ended_by": "tenant", "ended_agreed_on": date(2025, 6, 1)}
+    ended: dict[str, Any] = {"ended_on": date(2025, 6, 30), "ended_by": "tenant", "ended_agreed_on": date(2025, 6, 1)}
     follower = other(first_day=date(2025, 7, 1), last_day=date(2026, 6, 30))
     assert apply(follower) == [Outcome.WAITING]
     waiting = WaitingContract.objects.get()
