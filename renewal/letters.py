@@ -89,7 +89,7 @@ def open(link: Link, *, trusted: bool, here_before: bool, today: date, now: date
 def read(link: Link, choice: offers.Choice | None, *, language: str, today: date, now: datetime) -> Letter:
     """The page of the letter, priced today. Raises `proposals.Closed`."""
     proposal = proposals.for_link(link, today=today, now=now)
-    card = proposals.card_on(proposal, today=today)
+    card = proposals.card_of(proposal)  # `for_link` has just laid today's card in it
     fitting = fit(choice, card)
     told = story.told(proposal.story, language=language, general=not proposals.is_personal(link.tenant))
     offer = quotes.quote(proposal, fitting, now=now)
@@ -101,13 +101,13 @@ def choose(link: Link, choice: offers.Choice, *, today: date, now: datetime) -> 
     proposal = proposals.for_link(link, today=today, now=now)
     offer = quotes.quote(proposal, choice, now=now)
     proposals.move_up(link.lease, Case.State.CONSIDERING, now=now, cause="the tenant looked at offers")
-    return Priced(offer, offers.alternatives(choice, proposals.card_on(proposal, today=today)))
+    return Priced(offer, offers.alternatives(choice, proposals.card_of(proposal)))
 
 
 def draft(link: Link, choice: offers.Choice | None, *, today: date, now: datetime) -> Draft:
     """The page of the agreement: the choice at today's price and the words to be agreed to."""
     proposal = proposals.for_link(link, today=today, now=now)
-    fitting = fit(choice, proposals.card_on(proposal, today=today))
+    fitting = fit(choice, proposals.card_of(proposal))
     offer = quotes.quote(proposal, fitting, now=now)
     return Draft(proposal, fitting, offer, agreement.draft(proposal, proposal.tenant, offer.quote, today=today))
 
