@@ -12,6 +12,9 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
+# Stands for the character NUL in what is quarantined, since PostgreSQL cannot store it.
+NUL_SIGN = "␀"
+
 
 class Kind(StrEnum):
     """Every kind of event there is: the one vocabulary of all rooms."""

@@ -13,7 +13,7 @@ from django.db import connection
 from django.db.models import QuerySet
 
 from connectors.models import Refusal, Run
-from connectors.records import BadRecord
+from connectors.records import NUL_SIGN, BadRecord
 
 
 @dataclass(slots=True)
@@ -60,7 +60,8 @@ def digest(source: str, raw: dict[str, Any]) -> str:
 
 def begin(source: str, name: str, *, now: datetime) -> Run:
     """A run of `source` over the file `name` is on the books."""
-    return Run.objects.create(source=source, name=name[:255], started_at=now)
+    readable = name.encode(errors="replace").decode()  # a file's name need not be UTF-8
+    return Run.objects.create(source=source, name=readable[:255], started_at=now)
 
 
 def finish(run: Run, counts: Counts, *, now: datetime) -> None:
@@ -93,14 +94,18 @@ def quarantine(run: Run, refused: Iterable[BadRecord], *, now: datetime) -> None
             rows[key]["attempts"] += 1
         else:
             rows[key] = {
-                "line": bad.line, "digest": key, "raw": bad.raw, "reason": bad.reason[:500], "attempts": 1,
+                "line": bad.line, "digest": key, "raw": _storable(bad.raw), "reason": bad.reason[:500], "attempts": 1,
             }  # fmt: skip
     if not rows:
         return
-    # PostgreSQL has no character NUL; a row that holds one is kept with the sign for it.
-    text = json.dumps(list(rows.values()), ensure_ascii=False).replace("\\u0000", "␀")
+    text = json.dumps(list(rows.values()), ensure_ascii=False)
     with connection.cursor() as cursor:
         cursor.execute(UPSERT, {"run": run.pk, "source": run.source, "now": now, "rows": text})
+
+
+def _storable(raw: dict[str, Any]) -> dict[str, Any]:
+    """PostgreSQL has no character NUL: it is kept as the sign for it, which no reader accepts on a replay."""
+    return {name: value.replace("\0", NUL_SIGN) if isinstance(value, str) else value for name, value in raw.items()}
 
 
 def refusals(source: str = "") -> QuerySet[Refusal]:

@@ -117,6 +117,7 @@ def _pass(
 ) -> tuple[Run, Counts]:
     """One run of a source over a file; `origin` says which refused row stands on which of its lines, on a replay."""
     feed = FEEDS[source]
+    files.check(path)
     run = runs.begin(source, path.name, now=now)
     options = {"progress": progress} if feed.is_events else {}
     counts = feed.store(feed.read(path), now=now, **options)

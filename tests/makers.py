@@ -7,7 +7,20 @@ from decimal import Decimal
 from itertools import count
 from typing import Any
 
-from tenants.models import Alias, Announcement, Building, Consent, Event, Flat, Lease, LeaseTenant, Tenant, Unit, User
+from tenants.models import (
+    Alias,
+    Announcement,
+    Building,
+    Consent,
+    Device,
+    Event,
+    Flat,
+    Lease,
+    LeaseTenant,
+    Tenant,
+    Unit,
+    User,
+)
 
 NOW = datetime(2025, 12, 1, 2, 0, tzinfo=UTC)  # 10:00 in Shanghai
 TODAY = date(2025, 12, 1)
@@ -36,6 +49,12 @@ def make_unit(code: str = "", building: Building | None = None, **facts: Any) ->
     unit = Unit.objects.create(building=building, code=code, **facts)
     Alias.objects.create(source="unit", ref=code, unit=unit, recorded_at=NOW)
     return unit
+
+
+def make_device(unit: Unit, ref: str, what: str = "power") -> Device:
+    device = Device.objects.create(unit=unit, ref=ref, what=what)
+    Alias.objects.create(source="device", ref=ref, unit=unit, recorded_at=NOW)
+    return device
 
 
 def make_tenant(name: str = "林晓", consents: tuple[str, ...] = ("marketing", "profiling"), **facts: Any) -> Tenant:

@@ -33,7 +33,7 @@ from tenants.models import (
     Unit,
     User,
 )
-from tests.makers import NOW, TODAY, make_building, make_lease, make_tenant, make_unit, make_user
+from tests.makers import NOW, TODAY, make_building, make_device, make_lease, make_tenant, make_unit, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -123,12 +123,6 @@ def opening(device: str, at: str, number: int = 1) -> dict[str, Any]:
         "value": "app",
         "seq": number,
     }
-
-
-def make_device(unit: Unit, ref: str, what: str = "power") -> str:
-    Device.objects.create(unit=unit, ref=ref, what=what)
-    Alias.objects.create(source="device", ref=ref, unit=unit, recorded_at=NOW)
-    return ref
 
 
 # --- the sample's own files -----------------------------------------------------------------------

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from datetime import datetime
 from typing import Any
 
 from django.utils.translation import gettext as _
+
+from connectors.records import NUL_SIGN
 
 
 class Problem(ValueError):
@@ -22,13 +25,8 @@ def parse(line: str) -> dict[str, Any]:
         raise Problem(_("The line is not readable JSON.")) from None
     if type(call) is not dict:
         raise Problem(_("The line is not a JSON object."))
-    if "\\u" in line:  # only an escape can bring what PostgreSQL has no character for
-        try:
-            if "\0" in json.dumps(call, ensure_ascii=False).replace("\\u0000", "\0"):
-                raise Problem(_("The line contains characters that cannot be stored."))
-            json.dumps(call, ensure_ascii=False).encode()
-        except UnicodeEncodeError:
-            raise Problem(_("The line contains characters that cannot be stored.")) from None
+    if ("\\u" in line or NUL_SIGN in line) and not _can_be_stored(line, call):
+        raise Problem(_("The line contains characters that cannot be stored."))
     return call
 
 
@@ -50,6 +48,15 @@ def moment(call: dict[str, Any], name: str) -> datetime:
     raise Problem(_("“%(name)s” is not a time with an offset such as 2025-11-30T21:14:05+08:00.") % {"name": name})
 
 
+def _can_be_stored(line: str, call: dict[str, Any]) -> bool:
+    """Whether PostgreSQL has a character for each escape: not for NUL, and not for half of a pair."""
+    try:
+        json.dumps(call, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return NUL_SIGN not in line and not NUL.search(line)
+
+
 def _finite(digits: str) -> float:
     number = float(digits)
     if not math.isfinite(number):
@@ -61,4 +68,5 @@ def _constant(word: str) -> float:
     raise ValueError(word)  # NaN and Infinity are not JSON, though Python reads them
 
 
+NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")  # after an even number of backslashes it is an escape
 DECODER = json.JSONDecoder(parse_float=_finite, parse_constant=_constant)

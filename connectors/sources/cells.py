@@ -11,6 +11,8 @@ from zoneinfo import ZoneInfo
 
 from django.utils.translation import gettext as _
 
+from connectors.records import NUL_SIGN
+
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 Row = Mapping[str, Any]  # column → what stands there: text from a CSV, a typed value from a workbook
 T = TypeVar("T")
@@ -18,7 +20,7 @@ T = TypeVar("T")
 # Full-width digits and letters, odd spaces and marks nobody sees are ways of typing, not other meanings.
 WIDE = [code for code in range(0xFF01, 0xFF5F) if chr(code - 0xFEE0).isalnum()]
 NARROW = {code: code - 0xFEE0 for code in WIDE} | {0x3000: " ", 0xA0: " ", 0x200B: None, 0x200D: None, 0xFEFF: None}
-CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+CONTROL = re.compile(f"[{NUL_SIGN}\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 class Problem(ValueError):
