@@ -7,15 +7,14 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import ValidationError
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateTimeFilter, RelatedDropdownFilter
 from unfold.decorators import display
 
-from campaigns import segments
+from campaigns import pushes, segments
 from campaigns.models import Playbook, Push, Segment, Step
-from tenants.desk import HQ, Desk, Within
-
-PUSH_HUES = {"planned": "info", "suppressed": "warning", "handed_over": "success"}
+from tenants.desk import HQ, Desk, Within, state
 
 
 class StepInline(Within):
@@ -87,7 +86,7 @@ class StepDesk(Desk):
 class PushDesk(Desk):
     """Each decision to tell one tenant one thing, with its reason; sending is the outbox's."""
 
-    list_display = ("tenant", "step", "shown_state", "sent", "reason", "due_on", "created_at")
+    list_display = ("tenant", "wording", "shown_state", "sent", "reason", "created_at")
     list_filter = (
         ("state", ChoicesDropdownFilter),
         ("message__state", ChoicesDropdownFilter),
@@ -101,10 +100,16 @@ class PushDesk(Desk):
     building_path = "lease__unit__building"
     fields = ("lease", "tenant", "step", "state", "reason", "due_on", "created_at", "message")
 
-    @display(description=_("state"), ordering="state", label=PUSH_HUES)
-    def shown_state(self, push: Push) -> tuple[str, str]:
-        return push.state, push.get_state_display()
+    @display(description=_("wording"), ordering="step__text")
+    def wording(self, push: Push) -> str:
+        if push.message:
+            return push.message.text
+        return pushes.wording(push.step.text, last_day=push.lease.last_day, announcement="…")
+
+    @display(description=_("state"), ordering="state")
+    def shown_state(self, push: Push) -> SafeString:
+        return state(push.state, push.get_state_display(), "p")
 
     @display(description=_("message"), ordering="message__state")
-    def sent(self, push: Push) -> str:
-        return push.message.get_state_display() if push.message else "–"
+    def sent(self, push: Push) -> str | SafeString:
+        return state(push.message.state, push.message.get_state_display(), "m") if push.message else "–"

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import F, QuerySet
+from django.db.models import Case as When
+from django.db.models import F, QuerySet, Value
+from django.db.models import When as If
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html_join
@@ -20,13 +22,7 @@ from renewal import kpis
 from renewal.models import Case, CaseChange, FilingTask, KpiDay, Rate, Signature
 from tenants import clock
 from tenants.access import SEES_PEOPLE, Role
-from tenants.desk import HQ, Desk, Within
-
-# The same hue everywhere: signed is teal, waiting sand, leaving warm.
-CASE_HUES = {
-    "signed": "success", "transferred": "success", "holdover": "info", "notice": "danger", "moved_out": "danger",
-    "declined": "warning", "viewed": "info", "considering": "info", "ended_by_operator": "default",
-}  # fmt: skip
+from tenants.desk import HQ, Desk, Within, state
 
 
 class ChangeInline(Within):
@@ -78,10 +74,13 @@ class CaseDesk(Desk):
     )
     search_fields = ("lease__tenants__name", "lease__tenants__phone", "lease__contract_no", "lease__unit__code")
     list_select_related = ("lease__unit__building",)
-    ordering = ("lease__last_day", "pk")
     building_path = "lease__unit__building"
     inlines = (ChangeInline,)
     fields = ("lease", "state", "since", "opened_at")
+
+    def get_ordering(self, request: HttpRequest) -> Any:
+        is_over = When(If(lease__last_day__lt=clock.today(), then=Value(1)), default=Value(0))
+        return (is_over, "lease__last_day", "pk")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).prefetch_related("lease__tenants")
@@ -110,9 +109,9 @@ class CaseDesk(Desk):
     def days_left(self, case: Case) -> int:
         return (case.lease.last_day - clock.today()).days
 
-    @display(description=_("state"), ordering="state", label=CASE_HUES)
-    def shown_state(self, case: Case) -> tuple[str, str]:
-        return case.state, case.get_state_display()
+    @display(description=_("state"), ordering="state")
+    def shown_state(self, case: Case) -> SafeString:
+        return state(case.state, case.get_state_display())
 
 
 @admin.register(Signature)

@@ -20,10 +20,12 @@ def board(user: Somebody, *, code: str, today: date, now: datetime) -> dict[str,
     """The figures over a person's buildings, or the one of them that `code` names."""
     mine = list(access.buildings_for(user, today=today, roles=access.SEES_PEOPLE).order_by("code"))
     chosen = [building for building in mine if building.code == code] or mine
+    figures = kpis.figures_by_building(day=today, building=chosen, now=now)
     return {
         "buildings": mine,
         "chosen": chosen[0] if len(chosen) == 1 and len(mine) > 1 else None,
-        "figures": kpis.figures(day=today, building=chosen, now=now),
+        "figures": figures[None],
+        "of_building": [(building, figures[building.pk]) for building in chosen],
         "weeks": kpis.endings(day=today, building=chosen, now=now),
         "renewals": latest_renewals(chosen),
         "run": JobRun.objects.filter(job=days.JOB, period=today.isoformat()).first(),

@@ -34,7 +34,7 @@ class Case(models.Model):
         indexes = [models.Index(fields=["state"], name="case_state")]
 
     def __str__(self) -> str:
-        return f"{self.lease_id} {self.state}"
+        return f"#{self.lease_id} {self.get_state_display()}"
 
 
 class CaseChange(models.Model):
@@ -181,7 +181,7 @@ class FilingTask(models.Model):
         verbose_name_plural = _("filing tasks")
 
     def __str__(self) -> str:
-        return f"{self.lease_id} {self.state}"
+        return f"#{self.lease_id} {self.get_state_display()}"
 
 
 class KpiDay(models.Model):

@@ -12,6 +12,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models import When as If
 
 from campaigns.models import Push
+from campaigns.pushes import wording
 from connectors.records import Kind
 from renewal.models import Case, CaseChange, Proposal
 from tenants import access, clock
@@ -169,7 +170,7 @@ def portrait(user: Somebody, tenant_id: int, *, topic: str, page: int, today: da
         "tags": _tags(tenant),
         "events": Paginator(events.select_related("unit").order_by("-at", "-pk"), EVENTS_PER_PAGE).get_page(page),
         "doors": _doors(people, today=today),
-        "pushes": _pushes(people, leases),
+        **_pushes(people, leases),
         "consents": list(Consent.objects.filter(tenant__in=people).order_by("-at", "-pk")[:20]),
         "grants": list(Grant.objects.filter(tenant__in=people).select_related("perk").order_by("-granted_at", "-pk")),
         "orders": list(
@@ -219,8 +220,8 @@ def _doors(people: list[int], *, today: date) -> list[dict[str, Any]]:
     return [{"month": month, "openings": months[month]} for month in sorted(months, reverse=True)[:DOOR_MONTHS]]
 
 
-def _pushes(people: list[int], leases: list[Lease]) -> list[dict[str, Any]]:
-    """Each push with its reason, its message, the tries and whether it was answered."""
+def _pushes(people: list[int], leases: list[Lease]) -> dict[str, list[dict[str, Any]]]:
+    """Each push with its reason, its message, the tries and whether it was answered; apart those never sent."""
     pushes = list(
         Push.objects.filter(tenant__in=people, lease__in=leases)
         .select_related("step__playbook", "message")
@@ -235,12 +236,20 @@ def _pushes(people: list[int], leases: list[Lease]) -> list[dict[str, Any]]:
         carriers[click.link.carrier]: click
         for click in Click.objects.filter(link__carrier__in=carriers).select_related("link")
     }
-    return [
+    last_days = {lease.pk: lease.last_day for lease in leases}
+    rows = [
         {
             "push": push,
+            "text": push.message.text
+            if push.message
+            else wording(push.step.text, last_day=last_days[push.lease_id], announcement="…"),
             "message": push.message,
             "attempts": tries.get(push.message_id or 0, []),
             "click": clicks.get(push.message_id or 0),
         }
         for push in pushes
     ]
+    return {
+        "told": [row for row in rows if row["push"].state != Push.State.SUPPRESSED],
+        "untold": [row for row in rows if row["push"].state == Push.State.SUPPRESSED],
+    }

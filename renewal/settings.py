@@ -141,6 +141,7 @@ LOCALE_PATHS = [BASE_DIR / "locale"]
 TIME_ZONE = "Asia/Shanghai"
 USE_TZ = True
 USE_THOUSAND_SEPARATOR = True
+FORMAT_MODULE_PATH = ["renewal.formats"]
 
 STATIC_URL = "/static/"
 STATIC_ROOT = embedded.data_dir() / "static"

@@ -53,6 +53,9 @@ def unfold(operator: str, brand: str) -> dict[str, Any]:
         "SHOW_VIEW_ON_SITE": False,
         "SHOW_LANGUAGES": True,
         "BORDER_RADIUS": "8px",
+        "SITE_FAVICONS": [
+            {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("staff/mark.svg")},
+        ],
         "STYLES": [lambda request: static("tokens.css"), lambda request: static("staff/staff.css")],
         "SCRIPTS": [lambda request: static("staff/staff.js")],
         "GLOBAL_CALLBACK": "renewal.views.dashboard.everywhere",

@@ -10,6 +10,7 @@ from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.models import Group
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateTimeFilter, RelatedDropdownFilter
@@ -19,7 +20,7 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 from connectors.models import Refusal, Run
 from tenants import clock
 from tenants.access import Role
-from tenants.desk import HQ, Desk, Within, may_run_the_house
+from tenants.desk import HQ, Desk, Within, may_run_the_house, state
 from tenants.models import (
     Announcement,
     Attempt,
@@ -39,12 +40,6 @@ class AttemptInline(Within):
     model = Attempt
     fields = ("number", "channel", "outcome", "provider_ref", "detail", "started_at", "finished_at")
     ordering = ("number",)
-
-
-MESSAGE_HUES = {
-    "accepted": "success", "delivered": "success", "planned": "info", "queued": "info", "sending": "info",
-    "unknown": "warning", "parked": "warning", "undelivered": "danger", "failed": "danger", "dead": "danger",
-}  # fmt: skip
 
 
 @admin.register(Message)
@@ -72,9 +67,9 @@ class MessageDesk(Desk):
     def recipient(self, message: Message) -> str:
         return str(message.tenant or message.user or "–")
 
-    @display(description=_("state"), ordering="state", label=MESSAGE_HUES)
-    def shown_state(self, message: Message) -> tuple[str, str]:
-        return message.state, message.get_state_display()
+    @display(description=_("state"), ordering="state")
+    def shown_state(self, message: Message) -> SafeString:
+        return state(message.state, message.get_state_display(), "m")
 
 
 @admin.register(Building)

@@ -7,12 +7,13 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import Count, F, OuterRef, QuerySet, Subquery
 from django.http import HttpRequest
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateTimeFilter, RelatedDropdownFilter
 from unfold.decorators import display
 
 from tenants import clock
-from tenants.desk import EVERYBODY, Desk, Within
+from tenants.desk import EVERYBODY, Desk, Within, state
 from workorders.models import Report, WorkOrder
 
 
@@ -63,11 +64,10 @@ class WorkOrderDesk(Desk):
     def building(self, order: WorkOrder) -> str:
         return order.unit.building.name
 
-    @display(
-        description=_("state"), ordering="state", label={"open": "warning", "accepted": "info", "finished": "success"}
-    )
-    def shown_state(self, order: WorkOrder) -> tuple[str, str]:
-        return order.state, order.get_state_display()
+    @display(description=_("state"), ordering="state")
+    def shown_state(self, order: WorkOrder) -> SafeString:
+        hues = {"open": "waiting", "accepted": "plain", "finished": "done"}
+        return state(hues[order.state], order.get_state_display())
 
     @display(description=_("reports"), ordering="reports_n")
     def reports(self, order: Any) -> int:

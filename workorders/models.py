@@ -46,7 +46,7 @@ class WorkOrder(models.Model):
         indexes = [models.Index(fields=["first_reported_at"], name="work_order_reported")]
 
     def __str__(self) -> str:
-        return f"#{self.pk} {self.unit_id} {self.category}"
+        return f"#{self.pk} {self.get_category_display()}"
 
 
 class Report(models.Model):

@@ -55,6 +55,12 @@ def yuan(value: Decimal | str | None) -> str:
 
 
 @register.filter
+def fen(value: Decimal) -> str:
+    """Yuan to the fen, as a contract has it."""
+    return f"{value:,.2f}"
+
+
+@register.filter
 def day(value: date | str) -> str:
     """A day as 12-01: the year is said once, above."""
     return (value.isoformat() if isinstance(value, date) else value)[5:10]
