@@ -247,7 +247,7 @@ def _measure(
 
     days_of_month = (month.last - month.first).days + 1
     vacancy = {
-        building: (days, cost)
+        building: (days or 0, cost or Decimal(0))  # over no buildings at all, SQL's sums are null
         for building, days, cost in _rows(VACANCY, {**facts, **_span(so_far), "days_of_month": days_of_month})
     }
 

@@ -91,7 +91,7 @@ def said(event: Event) -> str:
 def band(share: dict[str, Any]) -> SafeString:
     """A share on a scale of 0 to 100 %: its interval as a band, its value as a mark."""
     if share["rate"] is None:
-        return format_html('<span class="band band--empty"></span>')
+        return SafeString('<span class="band band--empty"></span>')
     return format_html(
         '<span class="band" role="img" aria-label="{}"><i style="left:{};right:{}"></i><b style="left:{}"></b></span>',
         f"{percent(share['rate'])} ({interval(share)})",

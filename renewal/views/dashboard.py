@@ -53,6 +53,9 @@ def everywhere(request: HttpRequest) -> dict[str, Any]:
 
 def fill(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """The context of the index."""
+    context.update(title=_("Today"), sees_people=desk.may_see_people(request))
+    if not context["sees_people"]:
+        return context
     now = clock.now()
     today = clock.day_of(now)
     shown = board.board(request.user, code=request.GET.get("building", ""), today=today, now=now)
@@ -62,7 +65,6 @@ def fill(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     context.update(
         shown,
         today=today,
-        title=_("Today"),
         month=figures["renewal"]["month"],
         season=figures["renewal"]["season"],
         periods=[
@@ -77,7 +79,6 @@ def fill(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         vacancy=_vacancy_bars(figures["vacancy"], shown["of_building"]),
         weeks=_week_bars(shown["weeks"], only),
         target_hours=settings.ACCEPT_TARGET_HOURS,
-        sees_people=desk.may_see_people(request),
     )
     return context
 
