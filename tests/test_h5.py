@@ -502,7 +502,7 @@ def test_a_letter_is_signed_without_any_script(client: Client) -> None:
     assert Case.objects.get().state == "signed"
     assert Click.objects.get(link=link).proof == "code"
     page = client.get("/r/letter/done").content.decode()
-    for said in ("续好了", "合同备案", "首期租金", "4,120.50 元", "2027年12月26日", "2025年12月27日"):
+    for said in ("续好了", "合同备案", "首期租金", "4,120.50 元", "2027 年 12 月 26 日", "2025 年 12 月 27 日"):
         assert said in page
 
 
@@ -699,7 +699,7 @@ def test_not_this_time_is_kept_with_its_reason_and_may_be_taken_back(client: Cli
 def test_notice_is_asked_for_by_get_and_given_by_post(client: Client) -> None:
     _link, token = make_letter()
     opened(client, token)
-    assert "2025年12月26日" in client.get("/r/letter/notice").content.decode()
+    assert "2025 年 12 月 26 日" in client.get("/r/letter/notice").content.decode()
     assert Case.objects.get().state == "viewed"
     client.post("/r/letter/notice")
     assert Case.objects.get().state == "notice"
@@ -882,4 +882,4 @@ def test_the_clock_of_the_page_is_the_product_s(client: Client) -> None:
     _link, token = make_letter()
     clock.set_to(datetime(2025, 12, 1, 16, 30, tzinfo=UTC))  # half past midnight in Shanghai
     opened(client, token)
-    assert "2025年12月2日" in client.get("/r/letter/").content.decode()
+    assert "2025 年 12 月 2 日" in client.get("/r/letter/").content.decode()

@@ -198,11 +198,11 @@ def test_a_perk_for_a_longer_term_is_let_go_with_a_shorter_one(page: Page, token
 def test_another_room_has_its_own_sliders_and_price(page: Page, token: str) -> None:
     open_letter(page, token)
     page.get_by_text("换一间").tap()
-    expect(page.get_by_text("朝南大一居")).to_be_visible()
+    expect(page.locator(".pick", has_text="朝南大一居")).to_be_visible()
     expect(rent(page)).to_have_text("4,500")
     expect(page.locator("[data-word=change]")).to_have_text("比现在每月多 700 元")
     page.get_by_text("留在这间").tap()
-    expect(page.get_by_text("朝南大一居")).to_be_hidden()
+    expect(page.locator(".pick", has_text="朝南大一居")).to_be_hidden()
     expect(rent(page)).to_have_text("3,900")
 
 

@@ -24,11 +24,11 @@ def yuan(amount: Decimal) -> str:
 
 
 def day(moment: date) -> str:
-    return date_format(moment, "DATE_FORMAT")
+    return date_format(moment, _("j F Y"))
 
 
 def month(moment: date) -> str:
-    return date_format(moment, "YEAR_MONTH_FORMAT")
+    return date_format(moment, _("F Y"))
 
 
 def months(number: int) -> str:
