@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import html
+import io
 import json
+import logging
 import re
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -444,11 +446,11 @@ def test_another_room_is_offered_with_its_own_price(client: Client) -> None:
     assert "朝南大一居" in page
     answer = ask_price(client, term=12, free=0, tab="move", unit=other.code).json()
     assert (answer["monthly_rent"], answer["unit"], answer["is_move"]) == ("4500.00", "B1-0901A", True)
-    assert answer["others"] == [{"label": "这间房 · 不免租", "amount": "−7,200"}]
+    assert answer["others"] == [{"label": "现在这间 · 不免租", "amount": "−7,200"}]
     stays = ask_price(client, term=12, free=0, tab="stay", unit=other.code).json()
     assert (stays["monthly_rent"], stays["is_move"]) == ("3900.00", False)
     assert stays["others"] == [
-        {"label": "这间房 · 免租 1 个月", "amount": "−930"},
+        {"label": "现在这间 · 免租 1 个月", "amount": "−930"},
         {"label": "B1-0901A 朝南大一居 · 不免租", "amount": "+7,200"},
     ]
 
@@ -883,3 +885,22 @@ def test_the_clock_of_the_page_is_the_product_s(client: Client) -> None:
     clock.set_to(datetime(2025, 12, 1, 16, 30, tzinfo=UTC))  # half past midnight in Shanghai
     opened(client, token)
     assert "2025 年 12 月 2 日" in client.get("/r/letter/").content.decode()
+
+
+def test_no_token_reaches_the_log(client: Client) -> None:
+    link, token = make_letter()
+    console = next(each for each in logging.getLogger().handlers if each.name == "console")
+    assert isinstance(console, logging.StreamHandler)
+    lines = io.StringIO()
+    stream = console.setStream(lines)
+    try:
+        opened(client, token)
+        ask_price(client, token, term=7)
+        links.revoke(link.lease, purpose="proposal", now=NOW)
+        client.get(f"/r/{token}")
+        client.post(f"/r/{token}/sign")
+    finally:
+        console.setStream(stream)
+    assert "Gone: /r/…\n" in lines.getvalue()
+    assert "Unprocessable Entity: /r/…/quote\n" in lines.getvalue()
+    assert token not in lines.getvalue()

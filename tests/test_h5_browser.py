@@ -29,7 +29,12 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True, "locale": "zh-CN"}
+PHONE: dict[str, Any] = {
+    "viewport": {"width": 390, "height": 844},
+    "has_touch": True,
+    "is_mobile": True,
+    "locale": "zh-CN",
+}
 
 
 def chromium_path() -> str | None:
@@ -328,7 +333,7 @@ def test_every_page_fits_and_can_be_read_by_day_and_by_night(page: Page, token: 
             assert page.evaluate("document.documentElement.scrollWidth") <= width, (address, width)
             assert page.evaluate(SMALL_TARGETS) == [], (address, width)
         for scheme in ("light", "dark"):
-            page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+            page.emulate_media(color_scheme=scheme)
             page.wait_for_timeout(250)  # colours are on their way for 120 ms
             assert page.evaluate(CONTRAST) == [], (address, scheme)
 

@@ -108,7 +108,7 @@ def others(alternatives: Sequence[offers.Alternative]) -> list[dict[str, str]]:
     shown = []
     for other in alternatives:
         free = _("%s free") % months(other.quote.free_months) if other.quote.free_months else _("no month free")
-        room = f"{other.quote.unit} {other.quote.room_type}" if other.quote.is_move else _("this room")
+        room = f"{other.quote.unit} {other.quote.room_type}" if other.quote.is_move else _("where you live now")
         sign = "+" if other.difference > 0 else "−" if other.difference < 0 else ""
         shown.append({"label": f"{room} · {free}", "amount": f"{sign}{yuan(abs(other.difference))}"})
     return shown

@@ -1,0 +1,18 @@
+"""Log lines without what opens a letter: a token in an address is as good as a key."""
+
+from __future__ import annotations
+
+import logging
+import re
+
+TOKEN = re.compile(r"(/[rms]/)[a-z2-7]{26}", re.IGNORECASE)
+
+
+class Tokens(logging.Filter):
+    """Replaces each token in a line by an ellipsis."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        line = record.getMessage()
+        if TOKEN.search(line):
+            record.msg, record.args = TOKEN.sub(r"\1…", line), ()
+        return True
