@@ -9,12 +9,12 @@ from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
-from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateTimeFilter, RelatedDropdownFilter
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 from unfold.decorators import display
 
 from campaigns import pushes, segments
 from campaigns.models import Playbook, Push, Segment, Step
-from tenants.desk import HQ, Desk, Within, state
+from tenants.desk import HQ, Desk, MomentFilter, Within, state
 
 
 class StepInline(Within):
@@ -92,7 +92,7 @@ class PushDesk(Desk):
         ("message__state", ChoicesDropdownFilter),
         ("step__playbook", RelatedDropdownFilter),
         ("lease__unit__building", RelatedDropdownFilter),
-        ("created_at", RangeDateTimeFilter),
+        ("created_at", MomentFilter),
     )
     search_fields = ("tenant__name", "tenant__phone", "lease__unit__code", "step__text")
     list_select_related = ("tenant", "lease__unit", "step", "message")

@@ -22,7 +22,7 @@ from renewal import kpis
 from renewal.models import Case, CaseChange, FilingTask, KpiDay, Rate, Signature
 from tenants import clock
 from tenants.access import SEES_PEOPLE, Role
-from tenants.desk import HQ, Desk, Within, state
+from tenants.desk import HQ, Desk, MomentFilter, Within, state
 
 
 class ChangeInline(Within):
@@ -42,7 +42,7 @@ class ChangeInline(Within):
         return str(_(change.cause)) if change.cause else "–"
 
 
-class OutcomeFilter(DropdownFilter):  # type: ignore[misc]
+class OutcomeFilter(DropdownFilter):
     """The leases behind a figure of the dashboard, counted the same way."""
 
     title = _("outcome")
@@ -106,8 +106,8 @@ class CaseDesk(Desk):
         return case.lease.last_day.isoformat()
 
     @display(description=_("days left"), ordering="lease__last_day")
-    def days_left(self, case: Case) -> int:
-        return (case.lease.last_day - clock.today()).days
+    def days_left(self, case: Any) -> int:
+        return int((case.lease.last_day - clock.day_of(case.product_now)).days)
 
     @display(description=_("state"), ordering="state")
     def shown_state(self, case: Case) -> SafeString:
@@ -119,7 +119,7 @@ class SignatureDesk(Desk):
     """Who signed what, and the evidence for it."""
 
     list_display = ("signer", "lease", "first_day", "rent", "signed_at")
-    list_filter = (("lease__unit__building", RelatedDropdownFilter), ("signed_at", RangeDateFilter))
+    list_filter = (("lease__unit__building", RelatedDropdownFilter), ("signed_at", MomentFilter))
     search_fields = ("signer__name", "signer__phone", "lease__contract_no", "lease__unit__code")
     list_select_related = ("signer", "lease__unit")
     ordering = ("-signed_at", "-pk")

@@ -236,4 +236,3 @@ def _apply(rule: Rule, facts: dict[str, Any]) -> int:
             },
         )
         return cursor.rowcount
-

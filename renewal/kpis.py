@@ -119,14 +119,15 @@ group by p.name, {BY_BUILDING}
 """  # noqa: S608
 # Pushes are counted on the day they were decided: a late comer's step may have been due long before.
 DECIDED = "(p.created_at at time zone 'Asia/Shanghai')::date between %(first)s and %(last)s"
+# A push that never became a message is counted apart: `push_planned`, `push_suppressed`.
 PUSHES = f"""
-select u.building_id, coalesce(m.state, p.state) as state, count(*)
+select u.building_id, coalesce(m.state, 'push_' || p.state) as state, count(*)
 from campaigns_push p
 join tenants_lease l on l.id = p.lease_id
 join tenants_unit u on u.id = l.unit_id
 left join tenants_message m on m.id = p.message_id
 where {DECIDED} and u.building_id = any(%(buildings)s)
-group by coalesce(m.state, p.state), {BY_BUILDING}
+group by coalesce(m.state, 'push_' || p.state), {BY_BUILDING}
 """  # noqa: S608
 CLICKS = f"""
 select u.building_id, count(distinct p.tenant_id),

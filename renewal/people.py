@@ -76,7 +76,8 @@ def roster(user: Somebody, wanted: Wanted, *, today: date) -> Page[Any]:
         )
         .order_by("place", "-last_day", "-pk")
     )
-    tenants = access.tenants_for(user, today=today).annotate(lease_id=Subquery(current.values("pk")[:1]))
+    tenants: QuerySet[Any] = access.tenants_for(user, today=today)
+    tenants = tenants.annotate(lease_id=Subquery(current.values("pk")[:1]))
     leases = mine.filter(pk=OuterRef("lease_id"))
     tenants = tenants.annotate(last_day=Subquery(leases.values("last_day"))).filter(last_day__isnull=False)
     if not wanted.everybody:
@@ -92,7 +93,7 @@ def roster(user: Somebody, wanted: Wanted, *, today: date) -> Page[Any]:
     ordered = tenants.annotate(
         is_over=When(If(last_day__lt=today, then=Value(1)), default=Value(0)),
     ).order_by("is_over", "last_day", "pk")
-    page = Paginator(ordered, PER_PAGE).get_page(wanted.page)
+    page: Page[Any] = Paginator(ordered, PER_PAGE).get_page(wanted.page)
     page.object_list = _rows(list(page.object_list), today=today)
     return page
 
@@ -237,7 +238,7 @@ def _pushes(people: list[int], leases: list[Lease]) -> dict[str, list[dict[str, 
         for click in Click.objects.filter(link__carrier__in=carriers).select_related("link")
     }
     last_days = {lease.pk: lease.last_day for lease in leases}
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "push": push,
             "text": push.message.text

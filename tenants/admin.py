@@ -13,14 +13,14 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin, TabularInline
-from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateTimeFilter, RelatedDropdownFilter
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 from unfold.decorators import display
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from connectors.models import Refusal, Run
 from tenants import clock
 from tenants.access import Role
-from tenants.desk import HQ, Desk, Within, may_run_the_house, state
+from tenants.desk import HQ, Desk, MomentFilter, Within, may_run_the_house, state
 from tenants.models import (
     Announcement,
     Attempt,
@@ -51,7 +51,7 @@ class MessageDesk(Desk):
         ("state", ChoicesDropdownFilter),
         ("klass", ChoicesDropdownFilter),
         ("lease__unit__building", RelatedDropdownFilter),
-        ("created_at", RangeDateTimeFilter),
+        ("created_at", MomentFilter),
     )
     search_fields = ("text", "tenant__name", "tenant__phone", "key")
     list_select_related = ("tenant", "user", "lease__unit")
@@ -109,13 +109,13 @@ class PerkDesk(Desk):
     readonly_fields = ("code",)
 
 
-class MembershipInline(TabularInline):  # type: ignore[misc]
+class MembershipInline(TabularInline):
     model = Membership
     extra = 0
 
 
 @admin.register(User)
-class UserDesk(UserAdmin, ModelAdmin):  # type: ignore[misc,type-arg]
+class UserDesk(UserAdmin, ModelAdmin):
     """Who signs in. Only the head office sees the list."""
 
     form = UserChangeForm

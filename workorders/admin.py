@@ -9,11 +9,10 @@ from django.db.models import Count, F, OuterRef, QuerySet, Subquery
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
-from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateTimeFilter, RelatedDropdownFilter
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 from unfold.decorators import display
 
-from tenants import clock
-from tenants.desk import EVERYBODY, Desk, Within, state
+from tenants.desk import EVERYBODY, Desk, MomentFilter, Within, state
 from workorders.models import Report, WorkOrder
 
 
@@ -39,7 +38,7 @@ class WorkOrderDesk(Desk):
         ("state", ChoicesDropdownFilter),
         ("category", ChoicesDropdownFilter),
         ("unit__building", RelatedDropdownFilter),
-        ("first_reported_at", RangeDateTimeFilter),
+        ("first_reported_at", MomentFilter),
     )
     search_fields = ("unit__code", "text", "technician__name")
     list_select_related = ("unit__building", "technician")
@@ -74,8 +73,8 @@ class WorkOrderDesk(Desk):
         return int(order.reports_n or 0)
 
     @display(description=_("time to accept"), ordering=F("accepted_at") - F("first_reported_at"))
-    def waited(self, order: WorkOrder) -> str:
+    def waited(self, order: Any) -> str:
         """Hours until a technician accepted; of one that still waits, so far."""
         until = order.accepted_at or order.arrived_at or order.finished_at
-        hours = ((until or clock.now()) - order.first_reported_at).total_seconds() / 3600
+        hours = ((until or order.product_now) - order.first_reported_at).total_seconds() / 3600
         return _("%.1f h") % hours if until else _("waiting, %.1f h") % hours

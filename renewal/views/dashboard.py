@@ -19,7 +19,6 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
-from campaigns.models import Push
 from renewal import board, days
 from renewal.models import Case
 from tenants import clock, desk
@@ -31,7 +30,8 @@ CASE_HUES = {
     "moved_out": "leaving", "ended_by_operator": "quiet",
 }  # fmt: skip
 PUSH_HUES = {
-    "accepted": "signed", "delivered": "signed", "planned": "waiting", "queued": "waiting", "sending": "waiting",
+    "accepted": "signed", "delivered": "signed", "push_planned": "waiting", "planned": "waiting",
+    "queued": "waiting", "sending": "waiting",
     "unknown": "alarm", "parked": "alarm", "failed": "alarm", "dead": "alarm", "undelivered": "alarm",
 }  # fmt: skip
 SHOWN_FIRST = (
@@ -161,19 +161,17 @@ def _case_bars(cases: dict[str, Any], only: dict[str, Any]) -> dict[str, Any]:
 
 def _push_bars(pushes: dict[str, Any], only: dict[str, Any]) -> dict[str, Any]:
     """By the state of the message, or of the push where it never became one."""
-    since = {"created_at_from_0": pushes["from"], "created_at_from_1": "00:00", **only}
-    own = {str(state): state.label for state in Push.State}
+    since = {"created_at_from": pushes["from"], "created_at_to": pushes["to"], **only}
+    own = {"push_planned": _("waiting for the outbox"), "push_suppressed": _("decided against")}
     rows = []
     for state, n in sorted(pushes["states"].items(), key=lambda pair: -pair[1]):
-        is_message = state in Message.State.values and not (state in own and state != "planned")
+        where = {"state__exact": state.removeprefix("push_")} if state in own else {"message__state__exact": state}
         rows.append(
             {
-                "title": Message.State(state).label if state in Message.State.values else own[state],
+                "title": own[state] if state in own else Message.State(state).label,
                 "n": n,
                 "hue": PUSH_HUES.get(state, "quiet"),
-                "url": _list(
-                    "campaigns_push", **{"message__state__exact" if is_message else "state__exact": state}, **since
-                ),
+                "url": _list("campaigns_push", **where, **since),
             }
         )
     return {**pushes, "rows": rows, "most": max((row["n"] for row in rows), default=0)}
@@ -184,10 +182,10 @@ def _accept(accept: dict[str, Any], building: int | None) -> list[dict[str, Any]
     rows = []
     for name, title in names.items():
         span = {
-            "first_reported_at_from_0": accept[name]["from"], "first_reported_at_from_1": "00:00",
-            "first_reported_at_to_0": accept[name]["to"], "first_reported_at_to_1": "23:59",
+            "first_reported_at_from": accept[name]["from"],
+            "first_reported_at_to": accept[name]["to"],
             "unit__building__id__exact": building,
-        }  # fmt: skip
+        }
         rows.append(
             {
                 **accept[name],
