@@ -15,8 +15,8 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from renewal.models import Case, Signature
 from tenants import clock, links
 from tenants.models import Click, Lease, Perk
+from tests.letter import digits_of, make_letter
 from tests.makers import NOW, make_building, make_event, make_tenant, make_unit
-from tests.test_h5 import digits_of, make_letter
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
