@@ -11,8 +11,8 @@ class Event(models.Model):
     """Something that happened, immutable but for its tenant. A leaf: nothing points at it.
 
     The two references carry no database constraint: rows are only ever written by `tenants.ingest`,
-    which takes both ids from a join with the referenced tables in the same statement, and the
-    checks cost a third of the loading time.
+    which takes both ids from a join with the referenced tables in the same statement, and with the
+    checks loading takes two fifths longer (measured: 814,000 readings in 29 s instead of 21 s).
     """
 
     id = models.BigAutoField(primary_key=True)
