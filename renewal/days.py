@@ -170,6 +170,12 @@ def run_if_due(*, now: datetime) -> dict[str, Any] | None:
         return None
 
 
+def under_way(*, today: date) -> str:
+    """The day that is being run, or was begun and not finished; empty if today's is over or not begun."""
+    run = JobRun.objects.filter(job=JOB, period=today.isoformat(), finished_at=None).first()
+    return run.period if run else ""
+
+
 def moment_of(today: date, *, now: datetime) -> datetime:
     """The moment at which a day is run: now, if it is that day; else ten in the morning of that day."""
     return now if clock.day_of(now) == today else clock.at(today, 10)

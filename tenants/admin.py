@@ -177,21 +177,49 @@ class JobRunDesk(Desk):
     fields = ("job", "period", "started_at", "finished_at", "stage", "counts", "error")
 
 
+SOURCES = {
+    "units": _("units"),
+    "contracts": _("contracts"),
+    "rates": _("published rents"),
+    "consents": _("consents"),
+    "iot": _("locks and meters"),
+    "app": _("app behaviour"),
+    "tickets": _("tickets"),
+    "community": _("community"),
+    "payments": _("payments"),
+    "bills": _("bills and moods"),
+    "staff": _("members of staff"),
+}
+
+
 @admin.register(Run)
 class RunDesk(Desk):
     """What a source brought: received = accepted + duplicate + rejected."""
 
-    list_display = ("source", "name", "received", "accepted", "duplicate", "rejected", "started_at", "finished_at")
+    list_display = (
+        "shown_source",
+        "name",
+        "received",
+        "accepted",
+        "duplicate",
+        "rejected",
+        "started_at",
+        "finished_at",
+    )
     ordering = ("-started_at", "-pk")
     seen_by = HQ
-    fields = list_display
+    fields = ("source", "name", "received", "accepted", "duplicate", "rejected", "started_at", "finished_at")
+
+    @display(description=_("source"), ordering="source")
+    def shown_source(self, run: Run) -> str:
+        return str(SOURCES.get(run.source, run.source))
 
 
 @admin.register(Refusal)
 class RefusalDesk(Desk):
     """Records that were refused, each with its reason, until they are replayed with success."""
 
-    list_display = ("reason", "source", "line", "attempts", "first_seen_at", "resolved_at")
+    list_display = ("reason", "shown_source", "line", "attempts", "first_seen_at", "resolved_at")
     list_filter = ("source", ("resolved_at", admin.EmptyFieldListFilter))
     search_fields = ("reason",)
     ordering = ("-first_seen_at", "-pk")
@@ -200,3 +228,7 @@ class RefusalDesk(Desk):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).select_related("run")
+
+    @display(description=_("source"), ordering="source")
+    def shown_source(self, refusal: Refusal) -> str:
+        return str(SOURCES.get(refusal.source, refusal.source))

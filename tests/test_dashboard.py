@@ -317,8 +317,13 @@ def test_the_progress_names_the_stage_then_sends_the_page_home_or_says_what_was_
     run.save()
     html = get(root, address)
     assert "当日运行停在“计算标签”" in html
+    assert "它之前的 4 个步骤已保留" in html
     assert "归并报修" in html
-    assert "hx-trigger" not in html
+
+    # A page opened meanwhile asks for the progress instead of offering another day.
+    clock.set_to(clock.at(date(2025, 12, 2), 10))
+    html = get(root, reverse("admin:index"))
+    assert (f'hx-get="{address}"' in html, "下一天" in html) == (True, False)
 
     run.error, run.stage, run.finished_at = "", "", NOW
     run.save()

@@ -43,9 +43,11 @@ SHOWN_FIRST = (
 def everywhere(request: HttpRequest) -> dict[str, Any]:
     """What every page of the staff site knows: the product's moment, and whether the day may be moved."""
     now = clock.now()
+    may_move = _may_move_the_day(request)
     return {
         "product_now": now,
-        "may_move_the_day": _may_move_the_day(request),
+        "may_move_the_day": may_move,
+        "running_day": may_move and days.under_way(today=clock.day_of(now)),
         "demo_login": settings.DEMO_LOGIN,
         "brand_colour": settings.BRAND_COLOUR,
     }
@@ -109,6 +111,7 @@ def progress(request: HttpRequest, day: str) -> HttpResponse:
         "staff/progress.html",
         {
             "day": date.fromisoformat(day),
+            "product_now": clock.now(),
             "run": run,
             "failed": bool(run and run.error),
             "title": _(days.STAGES[at].title) if run else "",
