@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from django.apps import apps
 from django.contrib import admin
 from django.db.models import Case as When
 from django.db.models import F, QuerySet, Value
@@ -22,7 +23,9 @@ from renewal import kpis
 from renewal.models import Case, CaseChange, FilingTask, KpiDay, Rate, Signature
 from tenants import clock
 from tenants.access import SEES_PEOPLE, Role
-from tenants.desk import HQ, Desk, MomentFilter, Within, state
+from tenants.desk import HQ, Desk, MomentFilter, Within, name_columns, state
+
+name_columns(apps.get_models())  # this room's lists come last, so every model is there
 
 
 class ChangeInline(Within):

@@ -7,11 +7,10 @@ only writer.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import date, timedelta
 from typing import Any
 
-from django.contrib.admin import AdminSite
 from django.db.models import Model, QuerySet, Value
 from django.http import HttpRequest
 from django.utils.html import format_html
@@ -64,13 +63,6 @@ class Desk(ModelAdmin):
     list_filter_sheet = False
     actions = None
 
-    def __init__(self, model: type[Model], admin_site: AdminSite) -> None:
-        super().__init__(model, admin_site)
-        # Most foreign keys are called what they point at; on the page that is said in the reader's language.
-        for column in model._meta.fields:
-            if column._verbose_name is None:  # type: ignore[attr-defined]
-                column.verbose_name = gettext_lazy(str(column.verbose_name))
-
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         title = capfirst(str(self.model._meta.verbose_name_plural))
         return super().changelist_view(request, {"title": title, **(extra_context or {})})
@@ -97,6 +89,14 @@ class Desk(ModelAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
+
+
+def name_columns(models: Iterable[type[Model]]) -> None:
+    """Columns called only by their Python name (most foreign keys) are named in the reader's language, too."""
+    for model in models:
+        for column in model._meta.fields:
+            if column._verbose_name is None:  # type: ignore[attr-defined]
+                column.verbose_name = gettext_lazy(str(column.verbose_name))
 
 
 class MomentFilter(RangeDateFilter):
