@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
+from functools import partial
 from itertools import permutations
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -369,27 +371,55 @@ def test_a_contract_that_says_otherwise_than_what_was_signed_here_waits_for_a_pe
     assert WaitingContract.objects.get().reason == "月租金、押金或到期日期与租客在线签署的不一致。"
 
 
-@pytest.mark.django_db(transaction=True)
-def test_of_many_who_sign_at_once_one_wins_and_the_others_are_told_why() -> None:
-    lease = make_lease()
-    gate, outcomes = threading.Barrier(6), []
+def at_once(works: Sequence[Callable[[], object]]) -> list[str]:
+    """What each of `works` ended in, all begun at one moment: "done", or the name of what it raised."""
+    gate, outcomes = threading.Barrier(len(works)), []
 
-    def run() -> None:
+    def run(work: Callable[[], object]) -> None:
         try:
             gate.wait()
-            sign(lease)
-            outcomes.append("signed")
-        except leases.AlreadyRenewed:
-            outcomes.append("already")
-        except Exception as surprise:
-            outcomes.append(repr(surprise))
+            work()
+            outcomes.append("done")
+        except Exception as end:
+            outcomes.append(type(end).__name__)
         finally:
             connection.close()
 
-    threads = [threading.Thread(target=run) for _number in range(6)]
+    threads = [threading.Thread(target=run, args=(work,)) for work in works]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(outcomes) == ["already"] * 5 + ["signed"]
+    return sorted(outcomes)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_many_who_renew_one_lease_at_once_one_wins_and_the_others_are_told_why() -> None:
+    lease = make_lease()
+    assert at_once([partial(sign, lease)] * 6) == ["AlreadyRenewed"] * 5 + ["done"]
     assert Lease.objects.filter(renews=lease).count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_many_who_move_to_one_unit_at_once_one_wins_and_the_others_are_told_why() -> None:
+    for _round in range(3):
+        target = make_unit()
+        movers = [partial(sign, make_lease(), unit=target) for _number in range(4)]
+        assert at_once(movers) == ["UnitTaken"] * 3 + ["done"]
+        assert Lease.objects.filter(unit=target).count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_signing_waits_for_whoever_writes_leases_of_the_unit() -> None:
+    lease = make_lease()
+    with transaction.atomic():
+        leases.lock_units([lease.unit_id])
+
+        def impatient() -> None:
+            with connection.cursor() as cursor:
+                cursor.execute("SET lock_timeout = '50ms'")
+            sign(lease)
+
+        # A loser of a race is told that the unit is taken, not of a deadlock: the constraints alone may end in one.
+        assert at_once([impatient]) == ["OperationalError"]
+    assert at_once([partial(sign, lease)]) == ["done"]

@@ -274,6 +274,15 @@ def test_a_ticket_from_an_unknown_phone_belongs_to_who_holds_the_unit(tmp_path: 
     ]
 
 
+def test_of_a_line_with_one_bad_event_nothing_is_stored(tmp_path: Path) -> None:
+    make_unit("B1-0301A")
+    row = "T1,App,B1-0301A,,漏水,厨房漏水,2025-11-20 10:00,2025-11-20 11:00,,2026-11-20 12:00,wang,"
+    status, answer = load("tickets", table(tmp_path / "t.csv", ",".join(loading.FEEDS["tickets"].columns), row))
+    assert (status, counts(answer)) == (1, (1, 0, 0, 1))
+    assert not Event.objects.exists()
+    assert Refusal.objects.get().reason == "发生时间在将来。"
+
+
 def test_bills_and_payments_reach_the_tenant_through_the_contract(tmp_path: Path) -> None:
     lease = make_lease(contract_no="HT1")
     tenant = LeaseTenant.objects.get(lease=lease).tenant
