@@ -421,6 +421,9 @@ def test_a_bad_door_record_keeps_nothing_of_what_it_said(tmp_path: Path) -> None
     path.write_text(door + "\n", encoding="utf-8")
     assert manage("load", "iot", path)[0] == 1
     assert Refusal.objects.get().raw == {"withheld": "door"}
+    # Nor is there anything to try again.
+    assert manage("quarantine", "replay", "--json")[:2] == (0, '{"sources": {}}\n')
+    assert Refusal.objects.get().attempts == 1
 
 
 # --- the table ------------------------------------------------------------------------------------
