@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
 
 from django.db import connection
 from django.db.models import Q
@@ -20,36 +19,11 @@ from django.utils.translation import gettext as _
 from connectors.records import AliasSource, ContractRecord
 from tenants import identity
 from tenants.models import Alias, Lease, LeaseRevision, LeaseTenant, Tenant, WaitingContract
-
-Terms = dict[str, Any]  # a contract record as JSON: what LeaseRevision and WaitingContract keep
+from tenants.terms import Terms, days_of, differs, refs_of, terms_of
 
 
 class Refused(Exception):
     """The contract cannot be used as it is; the message says why, fit for a clerk."""
-
-
-def terms_of(record: ContractRecord) -> Terms:
-    terms = {name: value for name, value in asdict(record).items() if name != "line"}
-    return {name: str(value) if isinstance(value, date | Decimal) else value for name, value in terms.items()}
-
-
-def signed_terms(lease: Lease, tenants: Sequence[Tenant]) -> Terms:
-    """What a renewal signed here says, in the shape of a contract record."""
-    return {
-        "contract_no": "",
-        "revision": 0,
-        "unit": lease.unit.code,
-        "tenant_name": tenants[0].name,
-        "phone": tenants[0].phone,
-        "signed_on": str(lease.signed_on),
-        "first_day": str(lease.first_day),
-        "last_day": str(lease.agreed_last_day),
-        "monthly_rent": str(lease.monthly_rent),
-        "deposit": str(lease.deposit),
-        "anchor_day": lease.anchor_day,
-        "state": lease.state,
-        "renews": lease.renews.contract_no if lease.renews else None,
-    }
 
 
 def units_of(records: Iterable[ContractRecord]) -> set[int]:
@@ -109,7 +83,7 @@ class Desk:
             if lease.state == Lease.State.SIGNED:
                 on_unit[lease.unit_id].append(lease)
         holders = LeaseTenant.objects.filter(lease__in=leases, is_primary=True)
-        refs = [_refs(terms_of(record)) for record in records] + [_refs(row.terms) for row in waiting]
+        refs = [refs_of(terms_of(record)) for record in records] + [refs_of(row.terms) for row in waiting]
         return cls(
             now=now,
             units={row.terms["unit"]: row.unit_id for row in waiting} | units,
@@ -187,7 +161,7 @@ class Desk:
         lease.contract_no = number
         lease.revision = terms["revision"]
         lease.signed_on = date.fromisoformat(terms["signed_on"])
-        lease.first_day, lease.last_day = _days(terms)
+        lease.first_day, lease.last_day = days_of(terms)
         lease.agreed_last_day = date.fromisoformat(terms["last_day"])
         lease.monthly_rent = Decimal(terms["monthly_rent"])
         lease.deposit = Decimal(terms["deposit"])
@@ -206,7 +180,7 @@ class Desk:
 
     def _learn(self, terms: Terms, person: Tenant) -> None:
         """What this revision calls the person stands for them, where it stands for nobody yet."""
-        for ref in _refs(terms):
+        for ref in refs_of(terms):
             if ref not in self.people:
                 self.people[ref] = self.learnt[ref] = person
 
@@ -214,11 +188,11 @@ class Desk:
         """Why these terms cannot hold now; empty when they can."""
         if stranger := self._stranger(terms):
             return stranger
-        if mine and mine.revision == 0 and terms["state"] != "void" and _differs(mine, terms):
+        if mine and mine.revision == 0 and terms["state"] != "void" and differs(mine, terms):
             return _("The rent, the deposit or the last day is not what the tenant signed online.")
         if terms["state"] == "void":
             return ""
-        first, last = _days(terms)
+        first, last = days_of(terms)
         for other in self.on_unit[self.units[terms["unit"]]]:
             if other is not mine and other.first_day <= last and first <= other.last_day:
                 facts = {"other": other, "first": other.first_day, "last": other.last_day}
@@ -245,7 +219,7 @@ class Desk:
 
     def _person(self, terms: Terms) -> Tenant:
         """Whose contract it is: by phone, else by another alias under the same name, else somebody new."""
-        refs = _refs(terms)
+        refs = refs_of(terms)
         if owner := self.people.get(refs[0]):
             return owner
         for ref in refs[1:]:
@@ -360,27 +334,6 @@ LATEST_CONTACT = """
     ) AS latest
     WHERE tenant.id = latest.tenant_id AND (tenant.name, tenant.phone) <> (latest.name, latest.phone)
 """
-
-
-def _days(terms: Terms) -> tuple[date, date]:
-    """First and last day as they came to be: a lease that ended early frees the days after."""
-    return date.fromisoformat(terms["first_day"]), date.fromisoformat(terms["ended_on"] or terms["last_day"])
-
-
-def _differs(lease: Lease, terms: Terms) -> bool:
-    said = (Decimal(terms["monthly_rent"]), Decimal(terms["deposit"]), date.fromisoformat(terms["last_day"]))
-    return said != (lease.monthly_rent, lease.deposit, lease.agreed_last_day)
-
-
-def _refs(terms: Terms) -> list[tuple[str, str]]:
-    """The aliases a contract names, the strongest first."""
-    refs = [
-        (AliasSource.PHONE, terms["phone"]),
-        (AliasSource.CONTRACT, terms["contract_no"]),
-        (AliasSource.APP, terms.get("app_user")),
-        (AliasSource.COMMUNITY, terms.get("community_member")),
-    ]
-    return [(str(source), ref) for source, ref in refs if ref]
 
 
 def _people(refs: set[tuple[str, str]]) -> dict[tuple[str, str], Tenant]:

@@ -16,6 +16,7 @@ from connectors.runs import Counts
 from tenants import contracts
 from tenants.contracts import Refused
 from tenants.models import Lease, LeaseRevision, LeaseTenant, Tenant, Unit
+from tenants.terms import signed_terms
 
 __all__ = ["HELD_SQL", "AlreadyRenewed", "Outcome", "Refused", "UnitTaken", "apply", "enter", "sign_renewal"]
 
@@ -157,7 +158,5 @@ def sign_renewal(
     LeaseTenant.objects.bulk_create(
         LeaseTenant(lease=successor, tenant=tenant, is_primary=index == 0) for index, tenant in enumerate(tenants)
     )
-    LeaseRevision.objects.create(
-        lease=successor, revision=0, terms=contracts.signed_terms(successor, tenants), recorded_at=now
-    )
+    LeaseRevision.objects.create(lease=successor, revision=0, terms=signed_terms(successor, tenants), recorded_at=now)
     return successor
