@@ -13,6 +13,7 @@ from datetime import date, datetime
 from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import openpyxl
 import pytest
@@ -194,8 +195,7 @@ def test_an_option_that_cannot_be_used_is_answered_by_one_sentence(words: tuple[
 
 
 def test_the_shell_sees_a_status_and_one_line_and_no_traceback(tmp_path: Path) -> None:
-    url = os.environ["DATABASE_URL"].rpartition("/")
-    here = f"{url[0]}/{connection.settings_dict['NAME']}{'?' + url[2].partition('?')[2] if '?' in url[2] else ''}"
+    here = urlunsplit(urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{connection.settings_dict['NAME']}"))
     command = [sys.executable, "manage.py", "load", "contracts", str(picture(tmp_path / "picture.xlsx"))]
     done = subprocess.run(
         command, env={**os.environ, "DATABASE_URL": here}, cwd=ROOT, capture_output=True, text=True, check=False
