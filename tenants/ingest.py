@@ -136,6 +136,8 @@ class Batch:
     staged: int = 0  # the line of the latest row
     lines: int = 0  # lines of all events, staged or not
     one_each: bool = True  # no line told more than one
+    at: datetime | None = None  # the latest moment, and how it is written: often that of the next event too
+    at_text: str = ""
 
     @property
     def size(self) -> int:
@@ -155,9 +157,11 @@ class Batch:
         self.seen[source_id] = self.staged = event.line
         if self.repeats:
             self.repeats.pop(event.line, None)
+        if event.at is not self.at:
+            self.at, self.at_text = event.at, event.at.isoformat()
         data = ENCODE(event.data).replace("\\", "\\\\")
         self.rows.append(
-            f"{event.line}\t{event.source}\t{_plain(source_id)}\t{event.kind}\t{event.at}\t"
+            f"{event.line}\t{event.source}\t{_plain(source_id)}\t{event.kind}\t{self.at_text}\t"
             f"{_alias(event.who)}\t{_alias(event.where)}\t{data}\n"
         )
 

@@ -6,6 +6,7 @@ import json
 import math
 import re
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -39,13 +40,19 @@ def text(call: dict[str, Any], name: str, *, most: int = 128) -> str:
 
 def moment(call: dict[str, Any], name: str) -> datetime:
     value = call.get(name)
+    at = _moment(value) if type(value) is str else None
+    if at is None:
+        raise Problem(_("“%(name)s” is not a time with an offset such as 2025-11-30T21:14:05+08:00.") % {"name": name})
+    return at
+
+
+@lru_cache(maxsize=256)  # meters report together: most lines say the time of the line before
+def _moment(text: str) -> datetime | None:
     try:
-        at = datetime.fromisoformat(value)  # type: ignore[arg-type]
-        if at.tzinfo and 2000 <= at.year < 2100:
-            return at
-    except (TypeError, ValueError):
-        pass
-    raise Problem(_("“%(name)s” is not a time with an offset such as 2025-11-30T21:14:05+08:00.") % {"name": name})
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return at if at.tzinfo and 2000 <= at.year < 2100 else None
 
 
 def _can_be_stored(line: str, call: dict[str, Any]) -> bool:
