@@ -8,8 +8,10 @@ from typing import Any
 
 from django.core.paginator import Page, Paginator
 from django.db.models import Case as When
-from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery, Value
+from django.db.models import Q, QuerySet, Value
 from django.db.models import When as If
+from django.db.models.expressions import RawSQL
+from django.db.models.functions import Coalesce
 
 from campaigns.models import Push
 from campaigns.pushes import wording
@@ -38,6 +40,17 @@ TOPICS: dict[str, tuple[Kind, ...]] = {
 }  # fmt: skip
 
 
+# A person's lease of today; before it starts, the coming one; after the end, the last.
+CURRENT_SQL = """
+    select distinct on (coalesce(t.merged_into_id, t.id)) lt.id
+    from tenants_leasetenant lt join tenants_tenant t on t.id = lt.tenant_id join tenants_lease l on l.id = lt.lease_id
+    where lt.id in ({ids})
+    order by coalesce(t.merged_into_id, t.id),
+        case when %s between l.first_day and l.last_day then 0 when l.first_day > %s then 1 else 2 end,
+        l.last_day desc, lt.id desc
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What the list is asked for; every field stands in the address."""
@@ -64,73 +77,48 @@ class Row:
 def roster(user: Somebody, wanted: Wanted, *, today: date) -> Page[Any]:
     """A page of the tenants a person may see: the nearest end first, those who left last."""
     mine = access.leases_for(user, today=today).filter(state=Lease.State.SIGNED)
-    # The lease of today; before it starts, the coming one; after the end, the last.
-    current = (
-        mine.filter(Exists(_on_lease(OuterRef("pk"), OuterRef(OuterRef("pk")))))
-        .annotate(
-            place=When(
-                If(first_day__lte=today, last_day__gte=today, then=Value(0)),
-                If(first_day__gt=today, then=Value(1)),
-                default=Value(2),
-            )
-        )
-        .order_by("place", "-last_day", "-pk")
+    everyone = LeaseTenant.objects.filter(lease__in=mine).annotate(
+        person=Coalesce("tenant__merged_into_id", "tenant_id"),
+        is_over=When(If(lease__last_day__lt=today, then=Value(1)), default=Value(0)),
     )
-    tenants: QuerySet[Any] = access.tenants_for(user, today=today)
-    tenants = tenants.annotate(lease_id=Subquery(current.values("pk")[:1]))
-    leases = mine.filter(pk=OuterRef("lease_id"))
-    tenants = tenants.annotate(last_day=Subquery(leases.values("last_day"))).filter(last_day__isnull=False)
+    ids, params = everyone.values("pk").query.sql_with_params()
+    rows: QuerySet[Any] = everyone.filter(pk__in=RawSQL(CURRENT_SQL.format(ids=ids), (*params, today, today)))  # noqa: S611
     if not wanted.everybody:
-        tenants = tenants.filter(last_day__gte=today - timedelta(days=GONE_DAYS))
+        rows = rows.filter(lease__last_day__gte=today - timedelta(days=GONE_DAYS))
     if wanted.building:
-        tenants = tenants.filter(Exists(leases.filter(unit__building__code=wanted.building)))
+        rows = rows.filter(lease__unit__building__code=wanted.building)
     if wanted.tag:
-        tenants = tenants.filter(Exists(TenantTag.objects.filter(tenant=OuterRef("pk"), tag=wanted.tag)))
+        rows = rows.filter(person__in=TenantTag.objects.filter(tag=wanted.tag).values("tenant"))
     if wanted.state:
-        tenants = tenants.filter(Exists(Case.objects.filter(lease=OuterRef("lease_id"), state=wanted.state)))
-    if wanted.words:
-        tenants = _found(tenants, mine, wanted.words)
-    ordered = tenants.annotate(
-        is_over=When(If(last_day__lt=today, then=Value(1)), default=Value(0)),
-    ).order_by("is_over", "last_day", "pk")
+        rows = rows.filter(lease__in=Case.objects.filter(state=wanted.state).values("lease"))
+    for word in wanted.words.split():
+        # Every word is in the name, the phone, a contract's number or a unit's code.
+        named = Tenant.objects.filter(Q(name__icontains=word) | Q(phone__contains=word))
+        let = everyone.filter(Q(lease__contract_no__icontains=word) | Q(lease__unit__code__icontains=word))
+        rows = rows.filter(Q(person__in=named.values("pk")) | Q(person__in=let.values("person")))
+    ordered = rows.select_related("lease__unit__building").order_by("is_over", "lease__last_day", "person")
     page: Page[Any] = Paginator(ordered, PER_PAGE).get_page(wanted.page)
     page.object_list = _rows(list(page.object_list), today=today)
     return page
 
 
-def _on_lease(lease: Any, tenant: Any) -> QuerySet[LeaseTenant]:
-    return LeaseTenant.objects.filter(Q(tenant=tenant) | Q(tenant__merged_into=tenant), lease=lease)
-
-
-def _found(tenants: QuerySet[Any], leases: QuerySet[Lease], words: str) -> QuerySet[Any]:
-    """Every word is in the name, the phone, a contract's number or a unit's code."""
-    for word in words.split():
-        theirs = leases.filter(Exists(_on_lease(OuterRef("pk"), OuterRef(OuterRef("pk")))))
-        tenants = tenants.filter(
-            Q(name__icontains=word)
-            | Q(phone__contains=word)
-            | Exists(theirs.filter(Q(contract_no__icontains=word) | Q(unit__code__icontains=word)))
-        )
-    return tenants
-
-
-def _rows(tenants: list[Any], *, today: date) -> list[Row]:
+def _rows(chosen: list[Any], *, today: date) -> list[Row]:
     """The rows of one page, in a fixed number of queries."""
-    leases = Lease.objects.select_related("unit__building").in_bulk([tenant.lease_id for tenant in tenants])
-    cases = {case.lease_id: case for case in Case.objects.filter(lease__in=leases)}
+    tenants = Tenant.objects.in_bulk([row.person for row in chosen])
+    cases = {case.lease_id: case for case in Case.objects.filter(lease__in=[row.lease_id for row in chosen])}
     tags: dict[int, list[str]] = {}
     for tenant_id, tag in TenantTag.objects.filter(tenant__in=tenants).values_list("tenant", "tag"):
         tags.setdefault(tenant_id, []).append(tag)
     order = list(TAGS)
     return [
         Row(
-            tenant,
-            leases[tenant.lease_id],
-            cases.get(tenant.lease_id),
-            (leases[tenant.lease_id].last_day - today).days,
-            sorted((tag for tag in tags.get(tenant.pk, []) if tag in TAGS), key=order.index),
+            tenants[row.person],
+            row.lease,
+            cases.get(row.lease_id),
+            (row.lease.last_day - today).days,
+            sorted((tag for tag in tags.get(row.person, []) if tag in TAGS), key=order.index),
         )
-        for tenant in tenants
+        for row in chosen
     ]
 
 

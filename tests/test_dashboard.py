@@ -215,6 +215,33 @@ def test_the_list_is_searched_filtered_and_turned_by_its_address(root: Client) -
     assert gone.pk
 
 
+def test_each_tenant_stands_once_with_the_lease_that_matters_now(root: Client) -> None:
+    def days_of(name: str) -> list[str]:
+        html = get(root, reverse("staff-tenants") + f"?who=all&q={name}")
+        return re.findall(r'<td class="num">(\d{4}-\d\d-\d\d)</td>', html)
+
+    lease = make_lease(make_tenant("续过租"))
+    following = make_lease(lease.tenants.get(), lease.unit, first_day=date(2025, 12, 27), last_day=date(2026, 12, 26))
+    assert days_of("续过租") == ["2025-12-26"]  # today's, not the next
+    clock.set_to(clock.at(date(2025, 12, 27), 1))
+    assert days_of("续过租") == [following.last_day.isoformat()]
+    clock.set_to(clock.at(date(2027, 1, 1), 1))
+    assert days_of("续过租") == [following.last_day.isoformat()]  # the last of those that are over
+    clock.set_to(NOW)
+
+    coming = make_lease(make_tenant("下月来"), first_day=date(2026, 1, 1), last_day=date(2026, 12, 31))
+    make_lease(coming.tenants.get(), last_day=date(2025, 6, 30))
+    assert days_of("下月来") == ["2026-12-31"]
+
+    twin = make_tenant("公众号上的她")
+    make_lease(twin, last_day=date(2026, 3, 1))
+    known = make_lease(make_tenant("柜台上的她"), last_day=date(2025, 12, 5), first_day=date(2025, 11, 5)).tenants.get()
+    twin.merged_into = known
+    twin.save()
+    assert days_of("公众号上的她") == []
+    assert len(days_of("柜台上的她")) == 1
+
+
 # --- One tenant ---------------------------------------------------------------------------------
 
 
