@@ -36,4 +36,5 @@ urlpatterns = [
     path("admin/day/<str:day>/", dashboard.progress_view, name="staff-day"),
     path("admin/", admin.site.urls),
     path("r/", include(letter)),
+    path("", include("tenants.urls")),
 ]

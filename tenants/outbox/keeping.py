@@ -1,0 +1,79 @@
+"""Keeping the outbox: what a person and a monitor see of it, and the two moves that only a person makes.
+
+A message whose sending ended in doubt waits as `unknown`. Who cannot wait parks it; who has found out that
+nothing arrived releases it again.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+from django.conf import settings
+from django.db.models import Count, Min
+from kombu import Connection
+from kombu.exceptions import KombuError
+
+from tenants.models import Message
+from tenants.outbox.posting import ring
+
+State = Message.State
+BROKER_PATIENCE = 1  # seconds; whoever asks whether we are ready asks again soon
+
+
+class NotMovable(Exception):
+    """A person asked for a move that the message's state does not allow."""
+
+
+def counts() -> list[tuple[str, str, int]]:
+    """How many messages there are, as (state, class, n), of every pair that occurs."""
+    found = Message.objects.order_by("state", "klass").values_list("state", "klass").annotate(n=Count("id"))
+    return [(state, klass, n) for state, klass, n in found]
+
+
+def oldest_due(*, now: datetime) -> float:
+    """For how many seconds the oldest due message has waited; 0 when nothing is due."""
+    due = Message.objects.filter(state__in=[State.PLANNED, State.QUEUED], not_before__lte=now)
+    first: datetime | None = due.aggregate(first=Min("not_before"))["first"]
+    return (now - first).total_seconds() if first else 0.0
+
+
+def broker_answers() -> bool:
+    """Whether the bell can be rung: Redis answers, or the folder that stands for it is there."""
+    if not settings.REDIS_URL:
+        return Path(settings.CELERY_BROKER_TRANSPORT_OPTIONS["data_folder_out"]).is_dir()
+    patience = {"socket_connect_timeout": BROKER_PATIENCE, "socket_timeout": BROKER_PATIENCE}
+    with Connection(settings.REDIS_URL, transport_options=patience) as broker:
+        try:
+            broker.ensure_connection(max_retries=1, interval_start=0, timeout=BROKER_PATIENCE)
+        except (KombuError, OSError):
+            return False
+    return True
+
+
+def park(message_id: int, *, now: datetime) -> None:
+    """The message, whose sending ended in doubt, waits for a person. Raises `NotMovable`."""
+    _move_one(message_id, State.UNKNOWN, State.PARKED, reason="parked by a person", now=now)
+
+
+def release(message_id: int | None = None, *, now: datetime) -> int:
+    """That parked message, or every one, is queued again; says how many. Raises `NotMovable` for one that is not."""
+    if message_id is not None:
+        _move_one(message_id, State.PARKED, State.QUEUED, reason="", now=now)
+        released = 1
+    else:
+        parked = Message.objects.filter(state=State.PARKED)
+        released = parked.update(state=State.QUEUED, reason="", changed_at=now)
+    if released:
+        ring()
+    return released
+
+
+def _move_one(message_id: int, old: Message.State, new: Message.State, *, reason: str, now: datetime) -> None:
+    message = Message.objects.filter(pk=message_id)
+    if message.filter(state=old).update(state=new, reason=reason, changed_at=now):
+        return
+    state = message.values_list("state", flat=True).first()
+    if state is None:
+        raise NotMovable(f"There is no message {message_id}.")
+    raise NotMovable(f"Message {message_id} is {state}, and only one that is {old} can become {new}.")
