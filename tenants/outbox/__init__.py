@@ -7,7 +7,7 @@
                              └──► unknown ──► accepted | delivered | undelivered | failed | queued | parked
 
 `posting` writes messages, `draining` sends what is due, `rules` says what may no longer be sent,
-`moves` is the list of lawful moves (a database trigger guards it), `keeping` is what a person does and sees.
+`keeping` is what a person does and sees. A database trigger guards the lawful moves (migration 0003).
 PostgreSQL is the truth; the broker is a doorbell that may be lost.
 """
 
