@@ -12,9 +12,10 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "renewal.settings")
     from django.core.management import execute_from_command_line
 
-    if not os.environ.get("DATABASE_URL") and not WITHOUT_DATABASE & set(sys.argv[1:2]):
-        from renewal import embedded
+    from renewal import embedded
 
+    embedded.read_environment()
+    if not os.environ.get("DATABASE_URL") and not WITHOUT_DATABASE & set(sys.argv[1:2]):
         is_fresh = not embedded.exists()
         embedded.start()
         if is_fresh:

@@ -12,6 +12,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import environ
 import psutil
 
 BASE = Path(__file__).resolve().parent.parent
@@ -29,6 +30,14 @@ max_wal_size = 4GB
 random_page_cost = 1.1
 timezone = 'UTC'
 """
+
+
+def read_environment() -> environ.Env:
+    """The environment, with what `.env` adds to it; the demo and tests never read the file of an installation."""
+    env = environ.Env()
+    if os.environ.get("STAGE") not in {"demo", "test"} and (BASE / ".env").is_file():
+        env.read_env(BASE / ".env")
+    return env
 
 
 def data_dir() -> Path:

@@ -7,15 +7,12 @@ combinations that make no sense, such as the simulated phone in production.
 from pathlib import Path
 from typing import Any
 
-import environ
 from django.utils.translation import gettext_lazy as _
 
 from renewal import embedded, staffsite
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-env = environ.Env()
-if (BASE_DIR / ".env").is_file():
-    env.read_env(BASE_DIR / ".env")
+env = embedded.read_environment()
 
 STAGE = env.str("STAGE", default="demo")
 IS_SHELTERED = STAGE in {"demo", "test"}  # where the phone is simulated and the clock may be moved
@@ -98,7 +95,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # The broker is a doorbell: losing it delays, never loses. Without Redis it is a folder.
 REDIS_URL = env.str("REDIS_URL", default="")
-CELERY_BROKER_URL = REDIS_URL or "filesystem://"
+CELERY_BROKER_URL = REDIS_URL or "filesystem://localhost/"
 CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any]
 if REDIS_URL:
     CELERY_BROKER_TRANSPORT_OPTIONS = {
@@ -147,6 +144,7 @@ STATIC_URL = "/static/"
 STATIC_ROOT = embedded.data_dir() / "static"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_USE_FINDERS = True
+STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # a checkout serves from the sources; the folder must be there
 
 LOGGING = {
     "version": 1,

@@ -2,63 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from renewal.models import Case, Signature
 from tenants import clock, links
 from tenants.models import Click, Lease, Perk
+from tests.browser import PHONE, drag
 from tests.letter import digits_of, make_letter
 from tests.makers import NOW, make_building, make_event, make_tenant, make_unit
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-PHONE: dict[str, Any] = {
-    "viewport": {"width": 390, "height": 844},
-    "has_touch": True,
-    "is_mobile": True,
-    "locale": "zh-CN",
-}
-
-
-def chromium_path() -> str | None:
-    """Where a Chromium is, if there is one."""
-    for name in ("chromium", "chromium-browser", "google-chrome", "chrome"):
-        if found := shutil.which(name):
-            return found
-    with sync_playwright() as playwright:
-        own = playwright.chromium.executable_path
-    return own if Path(own).exists() else None
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    path = chromium_path()
-    if path is None:
-        pytest.skip("the letter's browser tests need Chromium, and none was found")
-    # Playwright keeps an event loop in this thread, and Django would refuse to query beside it.
-    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
-        yield browser
-        browser.close()
-    del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
 
 
 @pytest.fixture(autouse=True)
@@ -97,25 +55,6 @@ def page(chromium: Browser, live_server: Any) -> Iterator[Page]:
     yield page
     context.close()
     assert complaints == []  # a violated Content-Security-Policy would be among them
-
-
-def drag(page: Page, selector: str, *, to: float) -> None:
-    """A finger moves the slider's thumb to that share of its way."""
-    slider = page.locator(selector)
-    slider.scroll_into_view_if_needed()
-    box = slider.bounding_box()
-    assert box
-    share = page.evaluate(
-        "s => { const r = document.querySelector(s); return (r.value - r.min) / (r.max - r.min) }", selector
-    )
-    y = box["y"] + box["height"] / 2
-    start, end = (box["x"] + 14 + (box["width"] - 28) * each for each in (share, to))
-    finger = page.context.new_cdp_session(page)
-    finger.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [{"x": start, "y": y}]})
-    for step in range(1, 11):
-        x = start + (end - start) * step / 10
-        finger.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": [{"x": x, "y": y}]})
-    finger.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
 
 
 def open_letter(page: Page, token: str) -> None:

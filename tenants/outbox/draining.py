@@ -65,10 +65,14 @@ def drain(*, now: datetime, limit: int = 200) -> dict[str, int]:
     for name in settings.CHANNELS:
         if not paused & {"*", name}:
             counts += _resolve(name, now=now, limit=limit)
-            claims, settled = _claim(name, now=now, limit=limit)
-            counts += settled
-            for claim in claims:
-                counts[_send(name, claim, now=now)] += 1
+            # One claim, one send: a refusal is heard until the moment before.
+            for _message in range(limit):
+                claims, settled = _claim(name, now=now, limit=1)
+                counts += settled
+                if not claims and not settled:
+                    break
+                for claim in claims:
+                    counts[_send(name, claim, now=now)] += 1
     return dict(counts)
 
 
@@ -172,10 +176,13 @@ def _resolve(name: str, *, now: datetime, limit: int) -> Counter[str]:
     counts: Counter[str] = Counter()
     for message in Message.objects.filter(state=State.UNKNOWN, channel=name).order_by("changed_at", "pk")[:limit]:
         found = channel(name).find(message.key)
+        changes: dict[str, object]
         if found.outcome == Outcome.ACCEPTED:
             changes = {"state": State.ACCEPTED, "sent_at": now, "reason": ""}
+        elif found.outcome == Outcome.NOT_SENT and message.attempt >= MAX_ATTEMPTS:
+            changes = {"state": State.FAILED}
         elif found.outcome == Outcome.NOT_SENT:
-            changes = {"state": State.QUEUED, "reason": ""}
+            changes = {"state": State.QUEUED, "reason": "", "not_before": now + BACKOFF * (message.attempt - 1)}
         else:
             changes = {"state": State.PARKED}
         # The number and the state say that nobody settled it meanwhile.
