@@ -126,7 +126,7 @@ class Product:
         done = subprocess.run(
             [sys.executable, str(ROOT / "manage.py"), *command],
             cwd=ROOT,
-            env={**self.env, "DATABASE_URL": self.dsn()},
+            env={**self.env, "DATABASE_URL": self.dsn(), "SITE_URL": self.url},
             capture_output=True,
             text=True,
             check=False,

@@ -121,14 +121,13 @@ def test_one_tenant_from_the_push_to_the_signature(product: Product, phone: Page
     assert product.sql("select proof from tenants_click") == [("gesture",)]
 
     # Drag to the longest term: the price is the server's.
-    rent = phone.locator(".rent [data-word=rent]")
-    first = rent.inner_text()
     drag(phone, "#term", to=1.0)
-    expect(rent).not_to_have_text(first)
-    shown = rent.inner_text().replace(",", "")
+    expect(phone.locator("output[data-word=term]")).to_have_text("2 年")
+    price = Decimal(product.json("quote", "HT-9010", "--months", "24")["monthly_rent"])
+    expect(phone.locator(".rent [data-word=rent]")).to_have_text(f"{price.normalize():,f}")
     phone.get_by_role("button", name="去确认").tap()
     phone.wait_for_url("**/r/letter/agreement")
-    expect(phone.locator(".terms")).to_contain_text(rent_as_written(shown))
+    expect(phone.locator(".terms")).to_contain_text(f"{price.normalize():,f}")
     phone.get_by_role("checkbox").tap()
     phone.get_by_role("button", name="获取验证码").tap()
     phone.wait_for_url("**/r/letter/code")
@@ -144,7 +143,7 @@ def test_one_tenant_from_the_push_to_the_signature(product: Product, phone: Page
     )
     assert next_unit == unit
     assert (first_day - last_day).days == 1
-    assert Decimal(rent_signed) == Decimal(shown)
+    assert Decimal(rent_signed) == price
     assert product.sql("select state from renewal_case where lease_id = %s", lease) == [("signed",)]
     assert product.sql("select state from renewal_filingtask where lease_id = %s", following) == [("todo",)]
     after = board(desk)
@@ -162,11 +161,6 @@ def test_one_tenant_from_the_push_to_the_signature(product: Product, phone: Page
     assert again.ok
     assert "续好了" in again.text()
     assert everything(product) == stood
-
-
-def rent_as_written(amount: str) -> str:
-    whole, _, fen = amount.partition(".")
-    return f"{int(whole):,}" + (f".{fen}" if fen else "")
 
 
 def test_of_two_who_differ_only_in_consent_one_hears(product: Product, phone: Page) -> None:
