@@ -129,6 +129,8 @@ CELERY_BEAT_SCHEDULE = {
     # Asked every minute because the product's clock, unlike beat's, can be moved in the demo.
     "run the day when it is due": {"task": "renewal.run_day_if_due", "schedule": 60.0, "options": {"expires": 60}},
 }
+MQTT_URL = env.str("MQTT_URL", default="")  # mqtt://user:password@host:1883, or mqtts://
+MQTT_CLIENT = env.str("MQTT_CLIENT", default="renewal-listener")  # names the persistent session at the broker
 OUTBOX_BELL = "tenants.drain_outbox"  # rung after commit, by name, in tenants/outbox.py
 RUN_DAY_FROM_HOUR = env.int("RUN_DAY_FROM_HOUR", default=6)  # Shanghai
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from contextlib import closing
 from pathlib import Path
@@ -29,8 +31,9 @@ def free_port() -> int:
 class Product:
     """One demo, with an embedded server of its own, or with a database of its own on the server of DATABASE_URL."""
 
-    def __init__(self, data: Path, *, rooms: int = 60, start: str = "10:00") -> None:
-        self.data = data
+    def __init__(self, *, rooms: int = 60, start: str = "10:00") -> None:
+        # Not in pytest's own folder: the server may run as another user, whom pytest locks out.
+        self.data = Path(tempfile.mkdtemp(prefix="renewal-")).resolve()
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.lines: list[str] = []
@@ -38,7 +41,7 @@ class Product:
         self.command = ["demo", "--port", str(self.port), "--rooms", str(rooms), "--start", start]
         self.env = {
             **{k: v for k, v in os.environ.items() if k not in {"DATABASE_URL", "STAGE", "LANG"}},
-            "DATA": str(data),
+            "DATA": str(self.data),
             "STAGE": "demo",
         }
         self.server = os.environ.get("SERVER_URL", "")  # set by tests/environment.py where DATABASE_URL was given
@@ -56,8 +59,9 @@ class Product:
 
     def start(self, timeout: float = 240) -> Product:
         """The product is ready; raises with all it printed if it is not in time."""
-        self.ready.clear()
-        self.lines.clear()
+        # Fresh ones: what an earlier start left running may still write to the earlier pipe.
+        self.ready = threading.Event()
+        self.lines = []
         self.process = subprocess.Popen(
             [sys.executable, "-u", str(ROOT / "manage.py"), *self.command],
             cwd=ROOT,
@@ -67,20 +71,20 @@ class Product:
             text=True,
             start_new_session=True,
         )
-        self.reader = threading.Thread(target=self._read, daemon=True)
-        self.reader.start()
+        threading.Thread(target=self._read, args=(self.process, self.lines, self.ready), daemon=True).start()
         if not self.ready.wait(timeout) or self.process.poll() is not None:
             self.stop(signal.SIGKILL)
             raise AssertionError("the demo did not become ready:\n" + "".join(self.lines))
         return self
 
-    def _read(self) -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self.lines.append(line)
+    @staticmethod
+    def _read(process: subprocess.Popen[str], lines: list[str], ready: threading.Event) -> None:
+        assert process.stdout is not None
+        for line in process.stdout:
+            lines.append(line)
             if "a phone  " in line:
-                self.ready.set()
-        self.ready.set()
+                ready.set()
+        ready.set()
 
     @property
     def printed(self) -> str:
@@ -99,6 +103,7 @@ class Product:
             process.kill()
         if self.server:
             self._on_server(f"drop database if exists {self.name} with (force)")
+        shutil.rmtree(self.data, ignore_errors=True)
 
     def processes(self) -> list[psutil.Process]:
         """What runs for this product's folder: its web, worker, beat, and its embedded server."""
