@@ -3,22 +3,23 @@ PORT ?= 8000
 DATA ?= $(CURDIR)/.data
 PYTHON ?= python3
 BIN := .venv/bin
+MESSAGES := locale/zh_Hans/LC_MESSAGES/django.mo
 export DATA
 
 .PHONY: demo reset test lint bench faults lock messages
 
-demo: .venv/runtime locale/.compiled
+demo: .venv/runtime $(MESSAGES)
 	@STAGE=demo $(BIN)/python manage.py demo --port $(PORT)
 
 reset:
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m renewal.reset; fi
 
 test: export DATA = $(CURDIR)/.data/test
-test: .venv/dev locale/.compiled
+test: .venv/dev $(MESSAGES)
 	@$(BIN)/python -m pytest $(ARGS)
 
 lint: export DATA = $(CURDIR)/.data/test
-lint: .venv/dev locale/.compiled
+lint: .venv/dev $(MESSAGES)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy .
@@ -28,10 +29,10 @@ lint: .venv/dev locale/.compiled
 	  LINK_KEY=x$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(60))') \
 	  ALLOWED_HOSTS=renewal.example $(BIN)/python manage.py check --deploy --fail-level WARNING
 
-bench: .venv/dev locale/.compiled
+bench: .venv/dev $(MESSAGES)
 	@$(BIN)/python -m bench.run $(ONLY)
 
-faults: .venv/dev locale/.compiled
+faults: .venv/dev $(MESSAGES)
 	@$(BIN)/python -m faults.run $(ONLY)
 
 # Exact versions with hashes, for every Python from 3.11 on; needs uv.
@@ -43,9 +44,9 @@ lock:
 messages: .venv/dev
 	$(BIN)/python manage.py makemessages -l zh_Hans --no-location --no-wrap -i .venv -i .data
 
-locale/.compiled: locale/zh_Hans/LC_MESSAGES/django.po .venv/runtime
-	@$(BIN)/pybabel -q compile -d locale -D django
-	@touch $@
+$(MESSAGES): %.mo: %.po .venv/runtime
+	@$(BIN)/pybabel -q compile -D django -i $< -o $@ -l zh_Hans
+	@test -s $@
 
 .venv/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed; $$($(PYTHON) --version) was found. Name another with make PYTHON=…"; exit 2; }
