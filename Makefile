@@ -57,7 +57,7 @@ $(MESSAGES): %.mo: %.po .venv/runtime
 
 .venv/runtime: requirements.lock | .venv/pip
 	@echo "Installing the packages of requirements.lock …"
-	@$(BIN)/pip install --disable-pip-version-check --progress-bar on -q --require-hashes -r requirements.lock
+	@$(BIN)/pip install --disable-pip-version-check --require-hashes -r requirements.lock
 	@touch $@
 
 .venv/dev: requirements-dev.lock | .venv/runtime
