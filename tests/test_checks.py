@@ -1,0 +1,67 @@
+"""What the system checks refuse: the demo's conveniences anywhere but in the demo and in tests."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from renewal import checks
+from tenants import clock
+
+
+@pytest.fixture
+def production(settings: Any) -> Any:
+    """Settings as an installation would have them."""
+    settings.STAGE = "production"
+    settings.IS_SHELTERED = False
+    settings.CHANNELS = []
+    settings.DEMO_LOGIN = False
+    settings.DEBUG = False
+    settings.SECRET_KEY = "a-key-of-its-own"
+    settings.LINK_KEY = "another-key-of-its-own"
+    return settings
+
+
+def found() -> list[str | None]:
+    return [problem.id for problem in checks.check_stage()]
+
+
+def test_an_installation_with_keys_of_its_own_is_fine(production: Any) -> None:
+    assert found() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "problem"),
+    [
+        ("CHANNELS", ["phone"], "renewal.E003"),
+        ("DEMO_LOGIN", True, "renewal.E004"),
+        ("SECRET_KEY", "demo-only-and-public", "renewal.E005"),
+        ("LINK_KEY", "demo-only-and-public-link", "renewal.E005"),
+        ("DEBUG", True, "renewal.E006"),
+        ("STAGE", "staging", "renewal.E001"),
+    ],
+)
+def test_production_refuses_what_belongs_to_the_demo(production: Any, name: str, value: Any, problem: str) -> None:
+    setattr(production, name, value)
+    assert found() == [problem]
+
+
+def test_the_demo_serves_nobody_outside_this_machine(settings: Any) -> None:
+    settings.ALLOWED_HOSTS = ["localhost", "renewal.example"]
+    assert found() == ["renewal.E002"]
+
+
+@pytest.mark.django_db
+def test_a_shifted_clock_is_refused_in_production(settings: Any) -> None:
+    clock.advance(timedelta(hours=1))
+    assert checks.check_clock(databases=["default"]) == []
+    settings.IS_SHELTERED = False
+    assert [problem.id for problem in checks.check_clock(databases=["default"])] == ["renewal.E007"]
+    with pytest.raises(clock.ClockIsReal):
+        clock.advance(timedelta(hours=1))
+    settings.IS_SHELTERED = True
+    clock.reset()
+    settings.IS_SHELTERED = False
+    assert checks.check_clock(databases=["default"]) == []
