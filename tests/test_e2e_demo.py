@@ -8,6 +8,7 @@ import urllib.request
 from collections.abc import Iterator
 
 import pytest
+from playwright.sync_api import Browser, expect
 
 from tests.product import Product
 
@@ -37,6 +38,20 @@ def test_it_says_where_to_look_and_those_pages_answer(product: Product) -> None:
         with urllib.request.urlopen(address) as page:
             assert page.status == 200
     assert "login demo, password demo" in product.printed
+
+
+def test_the_next_day_is_run_by_a_worker_at_a_press(product: Product, chromium: Browser) -> None:
+    page = chromium.new_page(base_url=product.url, locale="zh-CN", viewport={"width": 1440, "height": 900})
+    page.goto("/admin/")
+    page.fill("input[name=username]", "demo")
+    page.fill("input[name=password]", "demo")
+    page.click("button[type=submit]")
+    expect(page.locator(".demo-bar__now")).to_contain_text("2025-12-01")
+    page.get_by_role("button", name="下一天").click()
+    expect(page.locator(".demo-bar__now")).to_contain_text("2025-12-02", timeout=60_000)
+    expect(page.get_by_role("button", name="下一天")).to_be_enabled(timeout=60_000)
+    assert product.sql("select finished_at is not null from tenants_jobrun where period = '2025-12-02'") == [(True,)]
+    page.close()
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])

@@ -28,7 +28,7 @@
       if (link) link.focus();
       all[at].scrollIntoView({ block: "nearest" });
     } else if (event.key === "?") {
-      document.querySelector("[data-help]")?.showModal();
+      document.querySelector("[data-help]:not([open])")?.showModal();
     }
   });
 })();
