@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 from typing import Any
 
-import psycopg2
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import InternalError, connection
@@ -133,11 +132,7 @@ def test_the_schedule_runs_the_day_once_its_hour_has_come() -> None:
 
 
 def test_while_another_process_runs_a_day_the_schedule_leaves_it_alone() -> None:
-    facts = connection.settings_dict
-    other = psycopg2.connect(
-        dbname=facts["NAME"], user=facts["USER"], password=facts["PASSWORD"] or None, host=facts["HOST"] or None,
-        port=facts["PORT"] or None,
-    )  # fmt: skip
+    other = connection.copy()  # a session of its own, as another process has
     try:
         with other.cursor() as cursor:
             cursor.execute("select pg_advisory_lock(%s)", [days.LOCK])
