@@ -122,7 +122,9 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TIMEZONE = "Asia/Shanghai"
-CELERY_BEAT_SCHEDULE_FILENAME = str(embedded.data_dir() / "run" / "beat")
+RUN_DIR = embedded.data_dir() / "run"
+RUN_DIR.mkdir(parents=True, exist_ok=True)  # with a server of one's own nothing else makes it
+CELERY_BEAT_SCHEDULE_FILENAME = str(RUN_DIR / "beat")
 CELERY_BEAT_SCHEDULE = {
     # The sweep needs no bell: whatever a lost task left behind is found here.
     "sweep the outbox": {"task": "tenants.drain_outbox", "schedule": 5.0, "options": {"expires": 5}},

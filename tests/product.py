@@ -97,8 +97,9 @@ class Product:
         return self.process.wait(timeout=30)
 
     def close(self) -> None:
-        """Nothing of this product is left."""
+        """Nothing of this product is left; what it said is shown with a test that failed."""
         self.stop()
+        sys.stdout.write(self.printed)
         for process in self.processes():
             process.kill()
         if self.server:
