@@ -35,20 +35,22 @@ CURRENT_SQL = """
     ORDER BY coalesce(t.merged_into_id, t.id), line.purpose, line.at DESC, line.granted, line.id DESC
 """
 
+# The same for one person, without reading the others' lines: to be formatted with the SQL that names them.
+CURRENT_OF_ONE_SQL = """
+    SELECT line.granted
+    FROM tenants_consent line
+    WHERE line.purpose = {purpose} AND line.channel IN ('any', %(channel)s)
+      AND line.tenant_id IN (SELECT id FROM tenants_tenant WHERE id = {person} OR merged_into_id = {person})
+    ORDER BY line.at DESC, line.granted, line.id DESC
+    LIMIT 1
+"""
+
 
 def holds(tenant: Tenant, purpose: str, *, channel: str) -> bool:
     """Whether `tenant` consents to `purpose` on `channel` as the ledger stands."""
-    # As CURRENT_SQL, for one person and without reading the others' lines.
     with connection.cursor() as cursor:
         cursor.execute(
-            """
-            SELECT line.granted
-            FROM tenants_consent line
-            WHERE line.purpose = %(purpose)s AND line.channel IN ('any', %(channel)s)
-              AND line.tenant_id IN (SELECT id FROM tenants_tenant WHERE %(person)s IN (id, merged_into_id))
-            ORDER BY line.at DESC, line.granted, line.id DESC
-            LIMIT 1
-            """,
+            CURRENT_OF_ONE_SQL.format(purpose="%(purpose)s", person="%(person)s"),
             {"purpose": purpose, "channel": channel, "person": tenant.merged_into_id or tenant.pk},
         )
         row = cursor.fetchone()

@@ -68,6 +68,9 @@ class Message(models.Model):
         ]
         indexes = [
             models.Index(fields=["not_before", "id"], name="message_due", condition=Q(state__in=["planned", "queued"])),
+            models.Index(
+                fields=["not_before", "id"], name="message_due_code", condition=Q(state="queued", klass="code")
+            ),
             models.Index(fields=["lease_until"], name="message_sending", condition=Q(state="sending")),
             models.Index(fields=["tenant", "klass", "sent_at"], name="message_of_tenant"),
         ]

@@ -16,27 +16,29 @@ from tenants import clock, consents
 Verdict = tuple[str, str, datetime | None]
 
 # One line per claimed message. Each column answers one question; `judge` reads them in order.
-# A marketing message counts against the cap from the moment it may have reached anybody.
+# A marketing message counts against the cap from the moment it may have reached anybody, and a person who
+# was merged from two tenants is one person.
 FACTS = f"""
-    SELECT m.id, m.klass, m.deadline, m.tenant_id,
+    SELECT m.id, m.klass, m.deadline, person.id AS person,
         coalesce(l.last_day < %(today)s, false) AS is_over,
         m.stops_on_answer AND EXISTS (
             SELECT FROM tenants_lease next WHERE next.renews_id = m.lease_id AND next.state <> 'void'
         ) AS is_answered,
         m.claims_id IS NOT NULL AND NOT coalesce(a.withdrawn_at IS NULL AND a.until >= %(today)s, false) AS is_untrue,
-        m.klass = 'marketing' AND NOT coalesce(consent.granted, false) AS is_refused,
+        m.klass = 'marketing' AND NOT coalesce((
+            {consents.CURRENT_OF_ONE_SQL.format(purpose="'marketing'", person="person.id")}
+        ), false) AS is_refused,
         (
             SELECT max(coalesce(other.sent_at, other.changed_at)) FROM tenants_message other
-            WHERE m.klass = 'marketing' AND other.tenant_id = m.tenant_id AND other.klass = 'marketing'
-              AND other.id <> m.id
+            WHERE m.klass = 'marketing' AND other.klass = 'marketing' AND other.id <> m.id
+              AND other.tenant_id IN (SELECT id FROM tenants_tenant WHERE id = person.id OR merged_into_id = person.id)
               AND other.state IN ('sending', 'unknown', 'parked', 'accepted', 'delivered', 'undelivered')
         ) AS last_marketing
     FROM tenants_message m
     LEFT JOIN tenants_lease l ON l.id = m.lease_id
     LEFT JOIN tenants_announcement a ON a.id = m.claims_id
     LEFT JOIN tenants_tenant t ON t.id = m.tenant_id
-    LEFT JOIN ({consents.CURRENT_SQL}) AS consent
-        ON consent.tenant_id = coalesce(t.merged_into_id, t.id) AND consent.purpose = 'marketing'
+    LEFT JOIN tenants_tenant person ON person.id = coalesce(t.merged_into_id, t.id)
     WHERE m.id = ANY(%(ids)s)
     ORDER BY m.not_before, m.id
 """  # noqa: S608 - every value is a parameter
@@ -49,14 +51,14 @@ def judge(ids: list[int], *, channel: str, now: datetime) -> dict[int, Verdict]:
         names = [column.name for column in cursor.description or []]
         rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
     verdicts: dict[int, Verdict] = {}
-    told: set[int] = set()  # tenants to whom this very claim sends marketing
+    told: set[int] = set()  # people to whom this very claim sends marketing
     with override(settings.LANGUAGE_CODE):  # kept for staff to read
         for row in rows:
-            verdict = _verdict(row, row["tenant_id"] in told, now)
+            verdict = _verdict(row, row["person"] in told, now)
             if verdict:
                 verdicts[row["id"]] = verdict
             elif row["klass"] == "marketing":
-                told.add(row["tenant_id"])
+                told.add(row["person"])
     return verdicts
 
 
