@@ -275,3 +275,17 @@ def test_four_workers_send_two_hundred_messages_once_each() -> None:
     assert PhoneMessage.objects.values("address").distinct().count() == 100
     assert Attempt.objects.count() == 100
     assert sorted(set(Message.objects.values_list("state", flat=True))) == ["accepted", "queued"]
+
+
+def test_a_provider_that_cannot_be_asked_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    outbox.post(draft(make_tenant(), "push:1"), now=NOW)
+    outbox.draining._claim("phone", now=NOW, limit=1)
+    lapse()
+    outbox.post(draft(make_tenant(), "push:2"), now=NOW)
+
+    def broken(*_: object) -> None:
+        raise OSError("the line is dead")
+
+    monkeypatch.setattr("connectors.channels.phone.Phone.find", broken)
+    outbox.drain(now=NOW)
+    assert (state_of("push:1")[0], state_of("push:2")[0]) == ("unknown", "accepted")

@@ -175,7 +175,12 @@ def _resolve(name: str, *, now: datetime, limit: int) -> Counter[str]:
     """What is unknown on this channel has been asked of its provider; what it cannot tell waits for a person."""
     counts: Counter[str] = Counter()
     for message in Message.objects.filter(state=State.UNKNOWN, channel=name).order_by("changed_at", "pk")[:limit]:
-        found = channel(name).find(message.key)
+        try:
+            found = channel(name).find(message.key)
+        except Exception:
+            # As in sending: one question that fails must not hold up the other messages.
+            log.exception("The provider could not be asked about message %s", message.pk)
+            continue
         changes: dict[str, object]
         if found.outcome == Outcome.ACCEPTED:
             changes = {"state": State.ACCEPTED, "sent_at": now, "reason": ""}
