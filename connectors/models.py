@@ -31,6 +31,10 @@ class Refusal(models.Model):
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="+")
     source = models.CharField(_("source"), max_length=32)
     line = models.PositiveIntegerField(_("line"))
+    column = models.CharField(
+        _("column"), max_length=64, blank=True, db_default=""
+    )  # the cell that is wrong, if one is
+    upload = models.ForeignKey("Upload", on_delete=models.SET_NULL, null=True, related_name="+")  # the file it stood in
     digest = models.CharField(max_length=64)  # of source and raw: the same bad row is kept once
     raw = models.JSONField(_("record"))
     reason = models.CharField(_("reason"), max_length=500)
@@ -45,6 +49,103 @@ class Refusal(models.Model):
 
     def __str__(self) -> str:
         return f"{self.source}:{self.line} {self.reason}"
+
+
+class Upload(models.Model):
+    """A file as somebody handed it in: what is previewed, applied, and exported with its bad cells marked."""
+
+    source = models.CharField(_("source"), max_length=32)
+    name = models.CharField(_("file"), max_length=255)
+    content = models.BinaryField()
+    sha256 = models.CharField(max_length=64)
+    mapping = models.JSONField(_("columns"), default=dict)  # our column → the file's; empty: guessed
+    by = models.CharField(_("by"), max_length=150, blank=True)  # account; empty: the command line
+    uploaded_at = models.DateTimeField(_("uploaded"))
+    applied_at = models.DateTimeField(_("applied"), null=True)
+    run = models.ForeignKey(Run, on_delete=models.SET_NULL, null=True, related_name="+")
+
+    class Meta:
+        verbose_name = _("uploaded file")
+        verbose_name_plural = _("uploaded files")
+        indexes = [models.Index(fields=["-uploaded_at"], name="upload_latest")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Mapping(models.Model):
+    """Which column of a vendor's export stands for which of ours, as a clerk once chose it."""
+
+    source = models.CharField(_("source"), max_length=32)
+    name = models.CharField(_("vendor"), max_length=64)
+    columns = models.JSONField(_("columns"))  # our column → the file's
+    by = models.CharField(_("by"), max_length=150, blank=True)
+    changed_at = models.DateTimeField(_("changed"))
+
+    class Meta:
+        verbose_name = _("saved mapping")
+        verbose_name_plural = _("saved mappings")
+        constraints = [models.UniqueConstraint(fields=["source", "name"], name="mapping_once")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Landed(models.Model):
+    """What a sender handed in over HTTP, as it came: committed before the answer, deleted once it is taken in."""
+
+    source = models.CharField(_("source"), max_length=32)  # "segment", "cloudevents", "wechat", "ttlock"
+    body = models.JSONField(_("body"))
+    received_at = models.DateTimeField(_("received"))
+    attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
+    error = models.CharField(_("error"), max_length=300, blank=True)
+
+    class Meta:
+        verbose_name = _("landed call")
+        verbose_name_plural = _("landed calls")
+
+    def __str__(self) -> str:
+        return f"{self.source} #{self.pk}"
+
+
+class InboundKey(models.Model):
+    """A key by which a sender is known. Only its hash is kept; it is shown once, when it is made."""
+
+    source = models.CharField(_("source"), max_length=32)
+    name = models.CharField(_("sender"), max_length=64)
+    digest = models.CharField(max_length=64, unique=True)  # SHA-256, hex
+    hint = models.CharField(_("key"), max_length=12)  # its last characters, to tell keys apart
+    by = models.CharField(_("by"), max_length=150, blank=True)
+    created_at = models.DateTimeField(_("created"))
+    used_at = models.DateTimeField(_("last used"), null=True)
+    revoked_at = models.DateTimeField(_("revoked"), null=True)
+
+    class Meta:
+        verbose_name = _("sender's key")
+        verbose_name_plural = _("senders' keys")
+
+    def __str__(self) -> str:
+        return f"{self.source}: {self.name}"
+
+
+class SourceHour(models.Model):
+    """What a source gave us in one hour: how its usual rhythm is known, and so its silence."""
+
+    source = models.CharField(_("source"), max_length=32)
+    hour = models.DateTimeField(_("hour"))  # its beginning
+    received = models.PositiveIntegerField(_("received"), default=0)
+    accepted = models.PositiveIntegerField(_("accepted"), default=0)
+    duplicate = models.PositiveIntegerField(_("duplicate"), default=0)
+    rejected = models.PositiveIntegerField(_("rejected"), default=0)
+    last_at = models.DateTimeField(_("last record"))
+
+    class Meta:
+        verbose_name = _("hour of a source")
+        verbose_name_plural = _("hours of sources")
+        constraints = [models.UniqueConstraint(fields=["source", "hour"], name="source_hour_once")]
+
+    def __str__(self) -> str:
+        return f"{self.source} {self.hour:%Y-%m-%d %H}: {self.received}"
 
 
 class PhoneMessage(models.Model):

@@ -62,6 +62,8 @@ class AliasSource(StrEnum):
     APP = "app"  # app user id
     ANONYMOUS = "anonymous"  # app anonymous id
     WECHAT = "wechat"  # openid
+    ID_HASH = "id_hash"  # keyed hash of the identity card's number, which itself is never stored
+    LOCKER = "locker"  # account at the parcel locker
     COMMUNITY = "community"  # member number of the community group
     DEVICE = "device"  # lock or meter; stands for a unit
     UNIT = "unit"  # 房源编号; stands for a unit
@@ -74,6 +76,7 @@ class BadRecord:
     line: int
     reason: str
     raw: dict[str, Any] = field(default_factory=dict)
+    column: str = ""  # the cell that is wrong, if one is
 
 
 class EventRecord(NamedTuple):

@@ -43,8 +43,8 @@ class Counts:
     def repeat(self, rows: int = 1) -> None:
         self.duplicate += rows
 
-    def refuse(self, line: int, reason: str, raw: dict[str, Any] | None = None) -> None:
-        self.refused.append(BadRecord(line, reason, raw or {}))
+    def refuse(self, line: int, reason: str, raw: dict[str, Any] | None = None, column: str = "") -> None:
+        self.refused.append(BadRecord(line, reason, raw or {}, column))
 
     def add(self, other: Counts) -> None:
         self.accepted += other.accepted
@@ -70,23 +70,50 @@ def finish(run: Run, counts: Counts, *, now: datetime) -> None:
     run.duplicate, run.rejected = counts.duplicate, counts.rejected
     run.finished_at = now
     run.save()
+    tally(run.source, counts, now=now)
     quarantine(run, counts.refused, now=now)
+
+
+TALLY = """
+    INSERT INTO connectors_sourcehour AS hour (source, hour, received, accepted, duplicate, rejected, last_at)
+    VALUES (%(source)s, date_trunc('hour', %(now)s), %(received)s, %(accepted)s, %(duplicate)s, %(rejected)s, %(now)s)
+    ON CONFLICT (source, hour) DO UPDATE SET
+        received = hour.received + excluded.received, accepted = hour.accepted + excluded.accepted,
+        duplicate = hour.duplicate + excluded.duplicate, rejected = hour.rejected + excluded.rejected,
+        last_at = greatest(hour.last_at, excluded.last_at)
+"""
+
+
+def tally(source: str, counts: Counts, *, now: datetime) -> None:
+    """The hour of `now` counts these rows of the source, if there are any: an empty run breaks no silence."""
+    if not counts.received:
+        return
+    facts: dict[str, Any] = {
+        "source": source, "now": now, "received": counts.received, "accepted": counts.accepted,
+        "duplicate": counts.duplicate, "rejected": counts.rejected,
+    }  # fmt: skip
+    with connection.cursor() as cursor:
+        cursor.execute(TALLY, facts)
 
 
 UPSERT = """
     INSERT INTO connectors_refusal AS kept
-        (run_id, source, line, digest, raw, reason, attempts, first_seen_at, resolved_at)
-    SELECT %(run)s, %(source)s, line, digest, raw, reason, attempts, %(now)s, NULL
+        (run_id, upload_id, source, line, "column", digest, raw, reason, attempts, first_seen_at, resolved_at)
+    SELECT %(run)s, %(upload)s, %(source)s, line, "column", digest, raw, reason, attempts, %(now)s, NULL
     FROM jsonb_to_recordset(%(rows)s::jsonb)
-        AS row(line int, digest text, raw jsonb, reason text, attempts int)
+        AS row(line int, "column" text, digest text, raw jsonb, reason text, attempts int)
     ON CONFLICT (source, digest) DO UPDATE SET
-        run_id = excluded.run_id, line = excluded.line, reason = excluded.reason,
+        run_id = excluded.run_id, upload_id = coalesce(excluded.upload_id, kept.upload_id), line = excluded.line,
+        "column" = excluded.column, reason = excluded.reason,
         attempts = kept.attempts + excluded.attempts, resolved_at = NULL
 """
 
 
-def quarantine(run: Run, refused: Iterable[BadRecord], *, now: datetime) -> None:
-    """Each of `refused` is in quarantine; one that was there already counts another attempt."""
+def quarantine(run: Run, refused: Iterable[BadRecord], *, now: datetime, upload: int | None = None) -> None:
+    """Each of `refused` is in quarantine; one that was there already counts another attempt.
+
+    `upload` is the id of the file they stood in, where it is kept.
+    """
     rows: dict[str, dict[str, Any]] = {}
     for bad in refused:
         key = digest(run.source, bad.raw)
@@ -94,13 +121,14 @@ def quarantine(run: Run, refused: Iterable[BadRecord], *, now: datetime) -> None
             rows[key]["attempts"] += 1
         else:
             rows[key] = {
-                "line": bad.line, "digest": key, "raw": _storable(bad.raw), "reason": bad.reason[:500], "attempts": 1,
+                "line": bad.line, "column": bad.column[:64], "digest": key, "raw": _storable(bad.raw),
+                "reason": bad.reason[:500], "attempts": 1,
             }  # fmt: skip
     if not rows:
         return
     text = json.dumps(list(rows.values()), ensure_ascii=False)
     with connection.cursor() as cursor:
-        cursor.execute(UPSERT, {"run": run.pk, "source": run.source, "now": now, "rows": text})
+        cursor.execute(UPSERT, {"run": run.pk, "upload": upload, "source": run.source, "now": now, "rows": text})
 
 
 def _storable(raw: dict[str, Any]) -> dict[str, Any]:

@@ -25,17 +25,13 @@ from django.utils.translation import gettext_noop
 from campaigns import playbooks, pushes
 from renewal import cases, kpis, proposals
 from renewal.models import KpiDay
-from tenants import clock, features, outbox, retention, tags
+from tenants import clock, features, outbox, planner, retention, tags
 from tenants.models import JobRun
 from workorders import intake
 
 JOB = "day"
 LOCK = 0x1DA7  # any number, the same in every process
 DRAIN_ROUNDS = 1000  # of 200 messages: more than this the sweep takes over
-BIG_TABLES = (
-    "tenants_event", "tenants_tenant", "tenants_alias", "tenants_consent", "tenants_unit", "tenants_lease",
-    "tenants_leasetenant",
-)  # fmt: skip
 
 Counts = dict[str, int]
 
@@ -58,9 +54,7 @@ class Stage:
 
 
 def _prepare(today: date, now: datetime) -> Counts:
-    # After a big load the planner knows nothing of the new rows; a second or less here saves minutes below.
-    with connection.cursor() as cursor:
-        cursor.execute(f"analyze {', '.join(BIG_TABLES)}")
+    planner.look_again()
     playbooks.ship()
     return {}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -36,7 +36,7 @@ from connectors.sources import (
 from renewal import embedded
 from renewal import rates as card
 from tenants import consents as ledger
-from tenants import ingest, inventory, leases
+from tenants import ingest, inventory, leases, planner
 
 Progress = Callable[[int], None]
 
@@ -121,10 +121,12 @@ def _pass(
     run = runs.begin(source, path.name, now=now)
     options = {"progress": progress} if feed.is_events else {}
     counts = feed.store(feed.read(path), now=now, **options)
+    if counts.accepted >= planner.MANY:
+        planner.look_again()
     if origin is None:
         counts.refused = _with_raw(feed, path, counts.refused)
     else:
-        counts.refused = [BadRecord(origin[bad.line].line, bad.reason, origin[bad.line].raw) for bad in counts.refused]
+        counts.refused = [replace(bad, line=origin[bad.line].line, raw=origin[bad.line].raw) for bad in counts.refused]
     runs.finish(run, counts, now=now)
     return run, counts
 
@@ -134,7 +136,7 @@ def _with_raw(feed: Feed, path: Path, refused: list[BadRecord]) -> list[BadRecor
     wanted = {bad.line for bad in refused if not bad.raw}
     if wanted:
         found = sheet.raw_rows(path, feed.columns, wanted) if feed.columns else files.raw_lines(path, wanted)
-        refused = [bad if bad.raw else BadRecord(bad.line, bad.reason, found.get(bad.line, {})) for bad in refused]
+        refused = [bad if bad.raw else replace(bad, raw=found.get(bad.line, {})) for bad in refused]
     return sorted(refused, key=lambda bad: bad.line)
 
 

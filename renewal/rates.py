@@ -45,7 +45,7 @@ def publish(records: Iterable[RateRecord | BadRecord], *, now: datetime) -> Coun
     buildings = set(Building.objects.values_list("code", flat=True))
     for row in records:
         if isinstance(row, BadRecord):
-            counts.refuse(row.line, row.reason, row.raw)
+            counts.refused.append(row)
         elif row.building not in buildings:
             counts.refuse(row.line, _("There is no building %(code)s.") % {"code": row.building})
         elif row.free_months >= row.term_months:

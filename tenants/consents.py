@@ -98,7 +98,7 @@ def enter(records: Iterable[ConsentRecord | BadRecord], *, now: datetime) -> Cou
     rows: list[ConsentRecord] = []
     for row in records:
         if isinstance(row, BadRecord):
-            counts.refuse(row.line, row.reason, row.raw)
+            counts.refused.append(row)
         elif row.at > now + CLOCK_SLACK:
             counts.refuse(row.line, _("The consent is dated in the future."))
         else:

@@ -35,7 +35,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from tenants import clock
+from tenants import clock, planner
 from tenants.models import Feature
 
 MERGE_HOURS = 24
@@ -250,4 +250,7 @@ def refresh(*, today: date, now: datetime, tenants: Collection[int] | None = Non
             params["ids"] = [row[0] for row in cursor.fetchall()]
         cursor.execute(_FORGET_SQL, params)
         cursor.execute(_REFRESH_ALL_SQL if tenants is None else _REFRESH_SOME_SQL, params)
-        return cursor.rowcount
+        written = int(cursor.rowcount)
+        if written >= planner.MANY:
+            planner.look_again()
+        return written

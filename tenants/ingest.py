@@ -53,7 +53,7 @@ def take(
             elif isinstance(record, AliasRecord):
                 batch.pairs.append((record.known, record.also))
             else:
-                counts.refuse(record.line, record.reason, record.raw)
+                counts.refused.append(record)
         store.put(batch)
     return counts
 

@@ -241,7 +241,7 @@ def _usable(records: Iterable[Any], counts: Counts) -> list[Any]:
     rows = []
     for row in records:
         if isinstance(row, BadRecord):
-            counts.refuse(row.line, row.reason, row.raw)
+            counts.refused.append(row)
         else:
             rows.append(row)
     return rows

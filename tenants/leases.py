@@ -74,7 +74,7 @@ def enter(records: Iterable[ContractRecord | BadRecord], *, now: datetime) -> Co
             desk = _desk(usable, now=now)
             for record in batch:
                 if isinstance(record, BadRecord):
-                    counts.refuse(record.line, record.reason, record.raw)
+                    counts.refused.append(record)
                     continue
                 try:
                     outcome = _outcome(desk, record)

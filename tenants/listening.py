@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from django.db import transaction
@@ -33,8 +34,9 @@ def take(messages: Sequence[tuple[str, bytes]], *, now: datetime) -> Counts:
         rejected=F("rejected") + counts.rejected,
         finished_at=now,
     )
+    runs.tally(Source.IOT, counts, now=now)
     kept = {number: {"line": _line(*message)} for number, message in enumerate(messages, start=1)}
-    refused = [bad if bad.raw else BadRecord(bad.line, bad.reason, kept[bad.line]) for bad in counts.refused]
+    refused = [bad if bad.raw else replace(bad, raw=kept[bad.line]) for bad in counts.refused]
     runs.quarantine(run, refused, now=now)
     return counts
 

@@ -28,6 +28,7 @@ class Problem(ValueError):
 
     def __init__(self, column: str, complaint: str) -> None:
         super().__init__(_("%(column)s: %(complaint)s") % {"column": column, "complaint": complaint})
+        self.column = column
 
 
 def as_text(value: Any) -> str:

@@ -26,7 +26,7 @@ def read(path: Path, columns: Sequence[str], build: Callable[[int, cells.Row], I
                 raise _too_long()
             records = list(build(line, row))
         except cells.Problem as problem:
-            yield BadRecord(line, str(problem))
+            yield BadRecord(line, str(problem), column=problem.column)
         else:
             yield from records
 

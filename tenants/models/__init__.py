@@ -1,6 +1,6 @@
 """The shared tenant model, split by noun."""
 
-from tenants.models.happened import DoorMonth, Event, Feature, TenantTag
+from tenants.models.happened import DirtyTenant, DoorMonth, Event, Feature, TenantTag, WaitingEvent
 from tenants.models.owed import Grant, Perk
 from tenants.models.told import Attempt, Click, Link, Message, Pause
 from tenants.models.who import (
@@ -16,6 +16,7 @@ from tenants.models.who import (
     LeaseRevision,
     LeaseTenant,
     Membership,
+    Merge,
     Staff,
     Tenant,
     Unit,
@@ -32,6 +33,7 @@ __all__ = [
     "Clock",
     "Consent",
     "Device",
+    "DirtyTenant",
     "DoorMonth",
     "Event",
     "Feature",
@@ -43,6 +45,7 @@ __all__ = [
     "LeaseTenant",
     "Link",
     "Membership",
+    "Merge",
     "Message",
     "Pause",
     "Perk",
@@ -52,4 +55,5 @@ __all__ = [
     "Unit",
     "User",
     "WaitingContract",
+    "WaitingEvent",
 ]

@@ -41,10 +41,47 @@ class Event(models.Model):
         indexes = [
             models.Index(fields=["tenant", "kind", "at"], name="event_of_tenant"),
             models.Index(fields=["unit", "kind", "at"], name="event_of_unit", condition=Q(kind__startswith="ticket.")),
+            # What happened while nobody was known to live there; its tenant is found when the contract arrives.
+            models.Index(fields=["unit", "at"], name="event_of_nobody", condition=Q(tenant__isnull=True)),
         ]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.at:%Y-%m-%d %H:%M}"
+
+
+class WaitingEvent(models.Model):
+    """Something that happened to somebody not known yet; it becomes an event when one of its aliases is learnt."""
+
+    id = models.BigAutoField(primary_key=True)
+    source = models.CharField(_("source"), max_length=16)
+    source_id = models.CharField(_("source id"), max_length=128)
+    kind = models.CharField(_("kind"), max_length=32)
+    at = models.DateTimeField(_("at"))
+    who_source = models.CharField(max_length=16)
+    who_ref = models.CharField(max_length=128)
+    data = models.JSONField(_("data"), default=dict)
+    recorded_at = models.DateTimeField(_("recorded"))
+
+    class Meta:
+        verbose_name = _("waiting event")
+        verbose_name_plural = _("waiting events")
+        constraints = [models.UniqueConstraint(fields=["source", "source_id"], name="waiting_event_once")]
+        indexes = [models.Index(fields=["who_source", "who_ref"], name="waiting_event_of_alias")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.who_source}:{self.who_ref}"
+
+
+class DirtyTenant(models.Model):
+    """A tenant something happened to since their feature row was computed."""
+
+    tenant = models.OneToOneField(
+        Tenant, on_delete=models.DO_NOTHING, primary_key=True, related_name="+", db_constraint=False
+    )
+    since = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return str(self.tenant_id)
 
 
 class DoorMonth(models.Model):

@@ -158,6 +158,8 @@ class Alias(models.Model):
     ref = models.CharField(_("reference"), max_length=128)
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, null=True, related_name="+")
     unit = models.ForeignKey(Unit, on_delete=models.CASCADE, null=True, related_name="+")
+    # What told us: "contracts HT000001 r2", "app m-17".
+    origin = models.CharField(_("learnt from"), max_length=120, blank=True, db_default="")
     recorded_at = models.DateTimeField()
 
     class Meta:
@@ -173,6 +175,35 @@ class Alias(models.Model):
 
     def __str__(self) -> str:
         return f"{self.source}:{self.ref}"
+
+
+class Merge(models.Model):
+    """Two rows of tenants turned out to be one person. `merged_into` follows from the merges that stand.
+
+    No foreign key moves, so undoing one restores both histories exactly.
+    """
+
+    kept = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+", verbose_name=_("kept"))
+    merged = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+", verbose_name=_("merged"))
+    reason = models.CharField(_("reason"), max_length=200)
+    by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+", verbose_name=_("by"))
+    at = models.DateTimeField(_("at"))
+    undone_at = models.DateTimeField(_("undone"), null=True)
+    undone_by = models.ForeignKey(
+        User, on_delete=models.PROTECT, null=True, related_name="+", verbose_name=_("undone by")
+    )
+    undone_why = models.CharField(_("reason of undoing"), max_length=200, blank=True)
+
+    class Meta:
+        verbose_name = _("merge of tenants")
+        verbose_name_plural = _("merges of tenants")
+        constraints = [
+            models.UniqueConstraint(fields=["merged"], condition=Q(undone_at__isnull=True), name="merge_once"),
+            models.CheckConstraint(condition=~Q(kept=F("merged")), name="merge_of_two"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.merged_id} → {self.kept_id}"
 
 
 class Consent(models.Model):
