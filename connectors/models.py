@@ -41,6 +41,12 @@ class Refusal(models.Model):
     attempts = models.PositiveIntegerField(_("attempts"), default=1)
     first_seen_at = models.DateTimeField(_("first seen"))
     resolved_at = models.DateTimeField(_("resolved"), null=True)
+    # As somebody corrected it; while it waits, what was tried last. `raw` stays what came.
+    fixed = models.JSONField(_("corrected"), null=True)
+    dismissed_because = models.CharField(_("put aside because"), max_length=200, blank=True, db_default="")
+    settled_by = models.CharField(
+        _("by"), max_length=150, blank=True, db_default=""
+    )  # who corrected it or put it aside
 
     class Meta:
         verbose_name = _("refused record")

@@ -7,12 +7,13 @@ import json
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from django.db import connection
 from django.db.models import QuerySet
 
-from connectors.models import Refusal, Run
+from connectors.models import Refusal, Run, Upload
 from connectors.records import NUL_SIGN, BadRecord
 
 
@@ -64,14 +65,36 @@ def begin(source: str, name: str, *, now: datetime) -> Run:
     return Run.objects.create(source=source, name=readable[:255], started_at=now)
 
 
-def finish(run: Run, counts: Counts, *, now: datetime) -> None:
+def finish(run: Run, counts: Counts, *, now: datetime, upload: int | None = None) -> None:
     """The run has its counts, and each refused row is in quarantine once, with its latest reason."""
+    close(run, counts, now=now)
+    tally(run.source, counts, now=now)
+    quarantine(run, counts.refused, now=now, upload=upload)
+
+
+def close(run: Run, counts: Counts, *, now: datetime) -> None:
+    """The run has its counts and is over."""
     run.received, run.accepted = counts.received, counts.accepted
     run.duplicate, run.rejected = counts.duplicate, counts.rejected
     run.finished_at = now
     run.save()
-    tally(run.source, counts, now=now)
-    quarantine(run, counts.refused, now=now)
+
+
+KEPT_MB = 10
+WORKBOOK = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # what .xlsx and .xls begin with
+
+
+def keep_workbook(run: Run, path: Path, *, now: datetime) -> int | None:
+    """The id under which a workbook is kept as it was handed in, once; None for other files and very large ones."""
+    if path.stat().st_size > KEPT_MB << 20:
+        return None
+    content = path.read_bytes()
+    if not content.startswith(WORKBOOK):
+        return None
+    facts = {"name": run.name, "content": content, "uploaded_at": now, "applied_at": now, "run": run}
+    same = {"source": run.source, "sha256": hashlib.sha256(content).hexdigest()}
+    kept = Upload.objects.filter(**same).defer("content").order_by("pk").last()
+    return (kept or Upload.objects.create(**same, **facts)).pk
 
 
 TALLY = """
@@ -103,9 +126,10 @@ UPSERT = """
     FROM jsonb_to_recordset(%(rows)s::jsonb)
         AS row(line int, "column" text, digest text, raw jsonb, reason text, attempts int)
     ON CONFLICT (source, digest) DO UPDATE SET
-        run_id = excluded.run_id, upload_id = coalesce(excluded.upload_id, kept.upload_id), line = excluded.line,
-        "column" = excluded.column, reason = excluded.reason,
-        attempts = kept.attempts + excluded.attempts, resolved_at = NULL
+        run_id = excluded.run_id, upload_id = excluded.upload_id, line = excluded.line,
+        "column" = excluded.column, reason = excluded.reason, attempts = kept.attempts + excluded.attempts,
+        -- What somebody has corrected or put aside stays so when its file comes again.
+        resolved_at = CASE WHEN kept.fixed IS NOT NULL OR kept.dismissed_because <> '' THEN kept.resolved_at END
 """
 
 
@@ -144,6 +168,27 @@ def refusals(source: str = "") -> QuerySet[Refusal]:
     return waiting.order_by("source", "first_seen_at", "line", "pk")
 
 
-def resolve(refusals: Collection[int], *, now: datetime) -> int:
-    """These refusals are settled: their rows came in on another attempt."""
-    return Refusal.objects.filter(pk__in=refusals, resolved_at__isnull=True).update(resolved_at=now)
+AGAIN = """
+    UPDATE connectors_refusal AS kept SET
+        "column" = row.column, reason = row.reason, attempts = kept.attempts + 1,
+        raw = coalesce(row.withheld, kept.raw), fixed = CASE WHEN row.withheld IS NULL THEN kept.fixed END
+    FROM jsonb_to_recordset(%(rows)s::jsonb) AS row(id bigint, "column" text, reason text, withheld jsonb)
+    WHERE kept.id = row.id
+"""
+
+
+def settle(tried: Collection[int], refused: dict[int, BadRecord], *, now: datetime) -> None:
+    """Of the refusals `tried` again, `refused` (by id) have their new reason, and the others are resolved.
+
+    A record of which nothing may be kept loses what was kept of it; its digest stays, so that it is known again.
+    """
+    Refusal.objects.filter(pk__in=set(tried) - set(refused), resolved_at__isnull=True).update(resolved_at=now)
+    rows = [
+        {
+            "id": pk, "column": bad.column[:64], "reason": bad.reason[:500],
+            "withheld": bad.raw if "withheld" in bad.raw else None,
+        }
+        for pk, bad in refused.items()
+    ]  # fmt: skip
+    with connection.cursor() as cursor:
+        cursor.execute(AGAIN, {"rows": json.dumps(rows, ensure_ascii=False)})

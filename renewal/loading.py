@@ -1,21 +1,18 @@
-"""From a source's file to rows, and from quarantine back: the one call behind `load` and `quarantine`."""
+"""From a source's file to rows: the one call behind `load`."""
 
 from __future__ import annotations
 
-import csv
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from django.db import transaction
-from django.utils.translation import gettext as _
 
 from connectors import runs
-from connectors.models import Refusal, Run
+from connectors.models import Run
 from connectors.records import AnnouncementRecord, BadRecord, Source
 from connectors.runs import Counts
 from connectors.sources import (
@@ -33,7 +30,7 @@ from connectors.sources import (
     tickets,
     units,
 )
-from renewal import embedded
+from renewal import marked
 from renewal import rates as card
 from tenants import consents as ledger
 from tenants import ingest, inventory, leases, planner
@@ -101,7 +98,8 @@ def load(
         if dry_run:
             transaction.set_rollback(True)
         elif counts.refused:
-            file = _write_quarantine(source, counts.refused, name=f"{source}-{run.pk}")
+            columns = FEEDS[source].columns or ("line",)
+            file = marked.write_table(columns, counts.refused, name=f"{source}-{run.pk}")
     return Report(
         received=counts.received,
         accepted=counts.accepted,
@@ -112,23 +110,26 @@ def load(
     )
 
 
-def _pass(
-    source: str, path: Path, *, now: datetime, progress: Progress, origin: dict[int, Refusal] | None = None
-) -> tuple[Run, Counts]:
-    """One run of a source over a file; `origin` says which refused row stands on which of its lines, on a replay."""
-    feed = FEEDS[source]
+def _pass(source: str, path: Path, *, now: datetime, progress: Progress) -> tuple[Run, Counts]:
+    """One run of a source over a file."""
     files.check(path)
     run = runs.begin(source, path.name, now=now)
+    counts = take_in(source, path, now=now, progress=progress)
+    counts.refused = _with_raw(FEEDS[source], path, counts.refused)
+    # A workbook is kept as it came where rows of it were refused: they are handed back in it, marked.
+    upload = runs.keep_workbook(run, path, now=now) if counts.refused else None
+    runs.finish(run, counts, now=now, upload=upload)
+    return run, counts
+
+
+def take_in(source: str, path: Path, *, now: datetime, progress: Progress = lambda rows: None) -> Counts:
+    """The file's good rows are in; the counts know its bad ones by their line."""
+    feed = FEEDS[source]
     options = {"progress": progress} if feed.is_events else {}
     counts = feed.store(feed.read(path), now=now, **options)
     if counts.accepted >= planner.MANY:
         planner.look_again()
-    if origin is None:
-        counts.refused = _with_raw(feed, path, counts.refused)
-    else:
-        counts.refused = [replace(bad, line=origin[bad.line].line, raw=origin[bad.line].raw) for bad in counts.refused]
-    runs.finish(run, counts, now=now)
-    return run, counts
+    return counts
 
 
 def _with_raw(feed: Feed, path: Path, refused: list[BadRecord]) -> list[BadRecord]:
@@ -138,96 +139,3 @@ def _with_raw(feed: Feed, path: Path, refused: list[BadRecord]) -> list[BadRecor
         found = sheet.raw_rows(path, feed.columns, wanted) if feed.columns else files.raw_lines(path, wanted)
         refused = [bad if bad.raw else replace(bad, raw=found.get(bad.line, {})) for bad in refused]
     return sorted(refused, key=lambda bad: bad.line)
-
-
-def _write_quarantine(source: str, refused: Iterable[BadRecord], *, name: str) -> Path:
-    """A table of the refused rows, which opens in a spreadsheet and, once corrected, can be loaded as it is."""
-    folder = embedded.data_dir() / "quarantine"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = folder / f"{name}.csv"
-    path.touch(mode=0o600)
-    columns = FEEDS[source].columns or ("line",)
-    with path.open("w", encoding="utf-8-sig", newline="") as text:
-        table = csv.writer(text)
-        table.writerow([_("row"), _("reason"), *columns])
-        for bad in refused:
-            table.writerow([bad.line, bad.reason, *(_cell(bad.raw.get(column, "")) for column in columns)])
-    return path
-
-
-def _cell(value: Any) -> str:
-    """No cell is a formula to a spreadsheet: what begins like one is marked as text, and read back without the mark."""
-    text = str(value)
-    return f"'{text}" if text[:1] in "=+-@\t\r" and text else text
-
-
-def quarantined(source: str = "") -> list[dict[str, Any]]:
-    """What is in quarantine now: row by row, with reason and record."""
-    return [
-        {
-            "id": row.pk,
-            "source": row.source,
-            "line": row.line,
-            "reason": row.reason,
-            "record": row.raw,
-            "attempts": row.attempts,
-            "first_seen_at": row.first_seen_at.isoformat(),
-        }
-        for row in runs.refusals(source)
-    ]
-
-
-def export(source: str = "") -> dict[str, str]:
-    """A file per source with all that is in its quarantine now."""
-    written = {}
-    for name, rows in _by_source(runs.refusals(source)).items():
-        bad = [BadRecord(row.line, row.reason, row.raw) for row in rows]
-        written[name] = str(_write_quarantine(name, bad, name=name))
-    return written
-
-
-def replay(source: str = "", *, now: datetime) -> dict[str, dict[str, int]]:
-    """Every quarantined row was tried again by its source; those that came in are resolved."""
-    results = {}
-    for name, rows in _by_source(runs.refusals(source)).items():
-        # Of what may not be kept there is nothing to try again.
-        if kept := [row for row in rows if "withheld" not in row.raw]:
-            results[name] = _replay(name, kept, now=now)
-    return results
-
-
-def _replay(source: str, rows: Collection[Refusal], *, now: datetime) -> dict[str, int]:
-    with TemporaryDirectory() as folder, transaction.atomic():
-        path = Path(folder) / "quarantine.csv"
-        origin = _write_again(FEEDS[source], path, rows)
-        # Settled first: those that are refused once more come back by being refused.
-        runs.resolve([row.pk for row in rows], now=now)
-        _run, counts = _pass(source, path, now=now, progress=lambda rows: None, origin=origin)
-    return {
-        "received": counts.received,
-        "accepted": counts.accepted,
-        "duplicate": counts.duplicate,
-        "rejected": counts.rejected,
-    }
-
-
-def _write_again(feed: Feed, path: Path, rows: Collection[Refusal]) -> dict[int, Refusal]:
-    """A file of the source with these rows, and which row stands on which of its lines."""
-    with path.open("w", encoding="utf-8", newline="") as text:
-        if not feed.columns:
-            text.writelines(f"{row.raw.get('line', '')}\n" for row in rows)
-            return dict(enumerate(rows, start=1))
-        table = csv.writer(text)
-        table.writerow(feed.columns)
-        for row in rows:
-            # What stood to the right of the header stands there again, and is refused again.
-            beyond = [row.raw["+"]] if "+" in row.raw else []
-            table.writerow([*(row.raw.get(column, "") for column in feed.columns), *beyond])
-        return dict(enumerate(rows, start=2))
-
-
-def _by_source(rows: Iterable[Refusal]) -> dict[str, list[Refusal]]:
-    found: dict[str, list[Refusal]] = {}
-    for row in rows:
-        found.setdefault(row.source, []).append(row)
-    return found

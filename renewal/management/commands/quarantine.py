@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.translation import gettext as _
 
-from renewal import loading
+from renewal import loading, quarantine
 from tenants import clock
 
 
@@ -29,7 +29,7 @@ class Command(BaseCommand):
         show(source, options["json"])
 
     def _list(self, source: str, as_json: bool) -> None:
-        rows = loading.quarantined(source)
+        rows = quarantine.quarantined(source)
         if as_json:
             self._print({"count": len(rows), "refusals": rows})
             return
@@ -38,7 +38,7 @@ class Command(BaseCommand):
         self.stdout.write(_("%(count)d in quarantine") % {"count": len(rows)})
 
     def _export(self, source: str, as_json: bool) -> None:
-        written = loading.export(source)
+        written = quarantine.export(source)
         if as_json:
             self._print({"files": written})
             return
@@ -46,7 +46,7 @@ class Command(BaseCommand):
             self.stdout.write(path)
 
     def _replay(self, source: str, as_json: bool) -> None:
-        results = loading.replay(source, now=clock.now())
+        results = quarantine.replay(source, now=clock.now())
         if as_json:
             self._print({"sources": results})
         else:
