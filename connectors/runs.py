@@ -29,6 +29,7 @@ class Counts:
     accepted: int = 0
     duplicate: int = 0
     refused: list[BadRecord] = field(default_factory=list)
+    news: set[int] = field(default_factory=set)  # the lines of accepted rows, from verbs that know them one by one
 
     @property
     def rejected(self) -> int:
@@ -38,8 +39,10 @@ class Counts:
     def received(self) -> int:
         return self.accepted + self.duplicate + self.rejected
 
-    def accept(self, rows: int = 1) -> None:
+    def accept(self, rows: int = 1, *, line: int = 0) -> None:
         self.accepted += rows
+        if line:
+            self.news.add(line)
 
     def repeat(self, rows: int = 1) -> None:
         self.duplicate += rows
@@ -51,6 +54,7 @@ class Counts:
         self.accepted += other.accepted
         self.duplicate += other.duplicate
         self.refused.extend(other.refused)
+        self.news |= other.news
 
 
 def digest(source: str, raw: dict[str, Any]) -> str:

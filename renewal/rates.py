@@ -56,7 +56,8 @@ def publish(records: Iterable[RateRecord | BadRecord], *, now: datetime) -> Coun
             else:
                 counts.refuse(row.line, _("Another line of the file says something else for the same term and day."))
     new = _store(rows.values(), now=now)
-    counts.accept(len(new))
+    for key in new:
+        counts.accept(line=rows[key].line)
     left = {key: row for key, row in rows.items() if key not in new}
     rents = _rents(left)
     for key, row in left.items():

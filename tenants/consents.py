@@ -133,8 +133,9 @@ def enter(records: Iterable[ConsentRecord | BadRecord], *, now: datetime) -> Cou
     for key in against:
         reason = _("The ledger says the opposite for the same moment.")
         counts.refuse(lines[key][0], reason)
-    counts.accept(new)
-    counts.repeat(len(lines) - new - len(against))
+    for key in new:
+        counts.accept(line=lines[key][0])
+    counts.repeat(len(lines) - len(new) - len(against))
     return counts
 
 
@@ -149,10 +150,10 @@ def _answered_otherwise(lines: dict[Key, tuple[int, Consent]]) -> list[Key]:
     ]
 
 
-def _append(lines: list[Consent]) -> int:
-    """Write what is not there yet; how many that were. `consent_once` decides, not a look beforehand."""
+def _append(lines: list[Consent]) -> set[Key]:
+    """Write what is not there yet; the keys of that. `consent_once` decides, not a look beforehand."""
     if not lines:
-        return 0
+        return set()
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -162,6 +163,7 @@ def _append(lines: list[Consent]) -> int:
                 %s::bigint[], %s::text[], %s::text[], %s::boolean[], %s::timestamptz[], %s::text[], %s::text[],
                 %s::timestamptz[])
             ON CONFLICT (tenant_id, purpose, channel, at) DO NOTHING
+            RETURNING tenant_id, purpose, channel, at
             """,
             [
                 [line.tenant_id for line in lines],
@@ -174,4 +176,4 @@ def _append(lines: list[Consent]) -> int:
                 [line.recorded_at for line in lines],
             ],
         )
-        return cursor.rowcount
+        return set(cursor.fetchall())

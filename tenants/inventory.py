@@ -94,7 +94,7 @@ def furnish(records: Iterable[UnitRecord | BadRecord], *, now: datetime) -> Coun
             ),
             *(devices.put(ref, unit=units.rows[row.unit], what=what) for ref, what in row.devices),
         ]
-        counts.accept() if any(news) else counts.repeat()
+        counts.accept(line=row.line) if any(news) else counts.repeat()
     buildings.save("name", "address", "latitude", "longitude", "has_iot")
     _follow(flats.new, "building")
     flats.save()
@@ -188,7 +188,7 @@ def employ(records: Iterable[StaffRecord | BadRecord], *, now: datetime) -> Coun
                 for key, member in held.items()
                 if key[0] == row.username and key not in wanted and member.last_day is None
             ]
-            counts.accept() if any(news) else counts.repeat()
+            counts.accept(line=row.line) if any(news) else counts.repeat()
     for user in users.new:
         user.set_unusable_password()
     users.save("first_name", "is_active", "is_staff")
@@ -231,7 +231,7 @@ def announce(records: Iterable[AnnouncementRecord | BadRecord], *, now: datetime
                 until=row.until,
                 owner_id=owners[row.owner],
             )
-            counts.accept() if news else counts.repeat()
+            counts.accept(line=row.line) if news else counts.repeat()
     notices.save("building", "topic", "text", "on", "until", "owner")
     return counts
 

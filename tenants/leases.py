@@ -81,7 +81,7 @@ def enter(records: Iterable[ContractRecord | BadRecord], *, now: datetime) -> Co
                 except Refused as refused:
                     counts.refuse(record.line, str(refused))
                 else:
-                    counts.repeat() if outcome == Outcome.UNCHANGED else counts.accept()
+                    counts.repeat() if outcome == Outcome.UNCHANGED else counts.accept(line=record.line)
             desk.write()
     return counts
 
