@@ -30,8 +30,11 @@ def chromium_path() -> str | None:
     for name in ("chromium", "chromium-browser", "google-chrome", "chrome"):
         if found := shutil.which(name):
             return found
-    with sync_playwright() as playwright:
-        own = playwright.chromium.executable_path
+    try:
+        with sync_playwright() as playwright:
+            own = playwright.chromium.executable_path
+    except Exception:  # the driver raises nothing narrower where it cannot run, as without libatomic
+        return None
     return own if Path(own).exists() else None
 
 
