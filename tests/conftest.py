@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
@@ -26,11 +27,20 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):  
     return report
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What is missing here is said once for all the tests that need it."""
+    left_out = Counter(
+        report.longrepr[2].removeprefix("Skipped: ") for report in terminalreporter.stats.get("skipped", [])
+    )
+    for reason, tests in sorted(left_out.items()):
+        terminalreporter.write_line(f"Left out, {tests}: {reason}")
+
+
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     path = chromium_path()
     if path is None:
-        pytest.skip("this browser test needs Chromium, and none was found")
+        pytest.skip("Chromium was not found")
     # Playwright keeps an event loop in this thread, and Django would refuse to query beside it.
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
     with sync_playwright() as playwright:
