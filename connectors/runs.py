@@ -69,11 +69,23 @@ def begin(source: str, name: str, *, now: datetime) -> Run:
     return Run.objects.create(source=source, name=readable[:255], started_at=now)
 
 
-def finish(run: Run, counts: Counts, *, now: datetime, upload: int | None = None) -> None:
-    """The run has its counts, and each refused row is in quarantine once, with its latest reason."""
+def finish(
+    run: Run,
+    counts: Counts,
+    *,
+    now: datetime,
+    upload: int | None = None,
+    corrected: dict[int, tuple[int, dict[str, str]]] | None = None,
+) -> None:
+    """The run has its counts, and each refused row is in quarantine once, with its latest reason.
+
+    `upload` is the id of the file, where it is kept; `corrected` its rows that had been handed back from quarantine,
+    by line: the number of each there, and its cells as they are now.
+    """
     close(run, counts, now=now)
     tally(run.source, counts, now=now)
-    quarantine(run, counts.refused, now=now, upload=upload)
+    known = _take_back(run.source, corrected or {}, counts.refused, now=now)
+    quarantine(run, [bad for bad in counts.refused if bad.line not in known], now=now, upload=upload)
 
 
 def close(run: Run, counts: Counts, *, now: datetime) -> None:
@@ -149,7 +161,7 @@ def quarantine(run: Run, refused: Iterable[BadRecord], *, now: datetime, upload:
             rows[key]["attempts"] += 1
         else:
             rows[key] = {
-                "line": bad.line, "column": bad.column[:64], "digest": key, "raw": _storable(bad.raw),
+                "line": bad.line, "column": bad.column[:64], "digest": key, "raw": storable(bad.raw),
                 "reason": bad.reason[:500], "attempts": 1,
             }  # fmt: skip
     if not rows:
@@ -159,9 +171,16 @@ def quarantine(run: Run, refused: Iterable[BadRecord], *, now: datetime, upload:
         cursor.execute(UPSERT, {"run": run.pk, "upload": upload, "source": run.source, "now": now, "rows": text})
 
 
-def _storable(raw: dict[str, Any]) -> dict[str, Any]:
+def storable(raw: dict[str, Any]) -> dict[str, Any]:
     """PostgreSQL has no character NUL: it is kept as the sign for it, which no reader accepts on a replay."""
     return {name: value.replace("\0", NUL_SIGN) if isinstance(value, str) else value for name, value in raw.items()}
+
+
+def numbers(source: str, refused: Iterable[BadRecord]) -> dict[int, int]:
+    """The number in quarantine of each of these, by line."""
+    digests = {bad.line: digest(source, bad.raw) for bad in refused}
+    kept = dict(Refusal.objects.filter(source=source, digest__in=digests.values()).values_list("digest", "pk"))
+    return {line: kept[key] for line, key in digests.items() if key in kept}
 
 
 def refusals(source: str = "") -> QuerySet[Refusal]:
@@ -196,3 +215,19 @@ def settle(tried: Collection[int], refused: dict[int, BadRecord], *, now: dateti
     ]  # fmt: skip
     with connection.cursor() as cursor:
         cursor.execute(AGAIN, {"rows": json.dumps(rows, ensure_ascii=False)})
+
+
+def _take_back(
+    source: str, corrected: dict[int, tuple[int, dict[str, str]]], refused: Iterable[BadRecord], *, now: datetime
+) -> set[int]:
+    """The lines of rows that wait in quarantine: those that came in are resolved there, the others refused again."""
+    numbers = {number for number, _record in corrected.values()}
+    waiting = {row.pk: row for row in refusals(source).filter(pk__in=numbers).select_for_update()} if numbers else {}
+    known = {line: number for line, (number, _record) in corrected.items() if number in waiting}
+    for line, number in known.items():
+        row, record = waiting[number], corrected[line][1]
+        row.fixed = storable({name: record.get(name, "") for name in row.raw if name != "+"})
+    Refusal.objects.bulk_update(waiting.values(), ["fixed"], batch_size=1000)
+    again = {known[bad.line]: bad for bad in refused if bad.line in known}
+    settle(set(known.values()), again, now=now)
+    return set(known)

@@ -11,7 +11,7 @@ from typing import Any
 
 from django.db import transaction
 
-from connectors import runs
+from connectors import marking, runs
 from connectors.models import Run
 from connectors.records import AnnouncementRecord, BadRecord, Source
 from connectors.runs import Counts
@@ -94,12 +94,12 @@ def load(
     began = time.monotonic()
     file = None
     with transaction.atomic():
-        run, counts = _pass(source, path, now=now, progress=progress)
+        run, counts, numbers = _pass(source, path, now=now, progress=progress)
         if dry_run:
             transaction.set_rollback(True)
         elif counts.refused:
             columns = FEEDS[source].columns or ("line",)
-            file = marked.write_table(columns, counts.refused, name=f"{source}-{run.pk}")
+            file = marked.write_table(columns, counts.refused, name=f"{source}-{run.pk}", numbers=numbers)
     return Report(
         received=counts.received,
         accepted=counts.accepted,
@@ -110,16 +110,19 @@ def load(
     )
 
 
-def _pass(source: str, path: Path, *, now: datetime, progress: Progress) -> tuple[Run, Counts]:
-    """One run of a source over a file."""
+def _pass(source: str, path: Path, *, now: datetime, progress: Progress) -> tuple[Run, Counts, dict[int, int]]:
+    """One run of a source over a file, and the number in quarantine of each refused line."""
     files.check(path)
     run = runs.begin(source, path.name, now=now)
     counts = take_in(source, path, now=now, progress=progress)
+    columns = FEEDS[source].columns
+    corrected = marked.handed_back(path, columns) if columns else {}
     counts.refused = _with_raw(FEEDS[source], path, counts.refused)
     # A workbook is kept as it came where rows of it were refused: they are handed back in it, marked.
     upload = runs.keep_workbook(run, path, now=now) if counts.refused else None
-    runs.finish(run, counts, now=now, upload=upload)
-    return run, counts
+    runs.finish(run, counts, now=now, upload=upload, corrected=corrected)
+    came_with = {line: number for line, (number, _record) in corrected.items()}
+    return run, counts, came_with | runs.numbers(source, counts.refused)
 
 
 def take_in(source: str, path: Path, *, now: datetime, progress: Progress = lambda rows: None) -> Counts:
@@ -137,5 +140,7 @@ def _with_raw(feed: Feed, path: Path, refused: list[BadRecord]) -> list[BadRecor
     wanted = {bad.line for bad in refused if not bad.raw}
     if wanted:
         found = sheet.raw_rows(path, feed.columns, wanted) if feed.columns else files.raw_lines(path, wanted)
+        added = {marking.REASON, marking.NUMBER}  # by us, when the rows were handed back; no part of the record
+        found = {line: {name: text for name, text in raw.items() if name not in added} for line, raw in found.items()}
         refused = [bad if bad.raw else replace(bad, raw=found.get(bad.line, {})) for bad in refused]
     return sorted(refused, key=lambda bad: bad.line)

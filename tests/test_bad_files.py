@@ -327,7 +327,8 @@ def test_an_export_holds_what_is_in_quarantine_now(tmp_path: Path) -> None:
     status, out, _err = manage("quarantine", "export", "--json")
     files = json.loads(out)["files"]
     assert (status, set(files)) == (0, {"contracts", "payments"})
-    assert "找不到 HT9 对应的租客。" in Path(files["payments"]).read_text(encoding="utf-8-sig")
+    page = openpyxl.load_workbook(files["payments"]).worksheets[0]
+    assert "找不到 HT9 对应的租客。" in [cell.value for cell in page[2]]
 
 
 def test_a_row_of_surprises_never_ends_in_a_traceback(tmp_path: Path) -> None:
