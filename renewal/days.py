@@ -25,7 +25,7 @@ from django.utils.translation import gettext_noop
 from campaigns import playbooks, pushes
 from renewal import cases, kpis, proposals
 from renewal.models import KpiDay
-from tenants import clock, features, outbox, planner, retention, tags
+from tenants import clock, features, outbox, planner, retention, tags, waiting
 from tenants.models import JobRun
 from workorders import intake
 
@@ -59,6 +59,15 @@ def _prepare(today: date, now: datetime) -> Counts:
     return {}
 
 
+def _retain(today: date, now: datetime) -> Counts:
+    """Nothing is kept longer than it may be; nothing waits for an alias that is known."""
+    return {
+        "doors": retention.forget_doors(today=today),
+        "released": waiting.release_known(now=now),
+        "waiting_dropped": waiting.forget(today=today),
+    }
+
+
 def _cases(today: date, now: datetime) -> Counts:
     return {"opened": cases.open_due(today=today, now=now), **cases.advance(today=today, now=now)}
 
@@ -83,11 +92,7 @@ def _kpis(today: date, now: datetime) -> Counts:
 
 STAGES = (
     Stage("prepare", gettext_noop("Making ready"), _prepare),
-    Stage(
-        "retention",
-        gettext_noop("Forgetting old door logs"),
-        lambda today, now: {"doors": retention.forget_doors(today=today)},
-    ),
+    Stage("retention", gettext_noop("Forgetting what may not be kept"), _retain),
     Stage("intake", gettext_noop("Taking in repairs"), lambda today, now: intake.take(now=now)),
     Stage(
         "features",

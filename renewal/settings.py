@@ -187,6 +187,8 @@ MARKETING_GAP_HOURS = env.int("MARKETING_GAP_HOURS", default=72)
 # A case is opened so many days before its lease's last day.
 CASE_OPENS_DAYS = env.int("CASE_OPENS_DAYS", default=90)
 DOOR_LOG_DAYS = 90  # raw door rows live no longer (PIPL 19, 28)
+# What happened to somebody nobody knows is kept so long, in case they become known (PIPL 19).
+WAITING_DAYS = env.int("WAITING_DAYS", default=90)
 # One-way commute of the city's average commuter, minutes: what the saving is compared with.
 COMMUTE_BASELINE_MINUTES = env.int("COMMUTE_BASELINE_MINUTES", default=35)
 ACCEPT_TARGET_HOURS = env.int("ACCEPT_TARGET_HOURS", default=2)

@@ -232,7 +232,7 @@ def _settle(
     following = leases.sign_renewal(
         lease,
         unit=unit,
-        tenants=_people(lease),
+        tenants=_tenants(lease),
         first_day=quote.first_day,
         last_day=quote.last_day,
         monthly_rent=quote.monthly_rent,
@@ -269,10 +269,10 @@ def _settle(
     return signature
 
 
-def _people(lease: Lease) -> list[Tenant]:
-    """Who is on the lease, the primary tenant first; merged ones as the person they turned out to be."""
-    rows = LeaseTenant.objects.filter(lease=lease).select_related("tenant__merged_into").order_by("-is_primary", "pk")
-    return list(dict.fromkeys(row.tenant.merged_into or row.tenant for row in rows))
+def _tenants(lease: Lease) -> list[Tenant]:
+    """Who is on the lease, the primary tenant first, as it names them: the next lease is theirs, merged or not."""
+    rows = LeaseTenant.objects.filter(lease=lease).select_related("tenant").order_by("-is_primary", "pk")
+    return [row.tenant for row in rows]
 
 
 def _give(code: str, signer: Tenant, lease: Lease, *, now: datetime) -> None:

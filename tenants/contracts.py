@@ -17,7 +17,7 @@ from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from connectors.records import AliasSource, ContractRecord
-from tenants import identity
+from tenants import identity, waiting
 from tenants.models import Alias, Lease, LeaseRevision, LeaseTenant, Tenant, WaitingContract
 from tenants.terms import Terms, days_of, differs, refs_of, terms_of
 
@@ -91,10 +91,7 @@ class Desk:
             on_unit=on_unit,
             terms=terms,
             people=_people({ref for some in refs for ref in some}),
-            primary={
-                row.lease_id: row.tenant.merged_into or row.tenant
-                for row in holders.select_related("tenant__merged_into")
-            },
+            primary={row.lease_id: row.tenant for row in holders.select_related("tenant")},
             waiting={(row.contract_no, row.revision): row for row in waiting},
             stored=stored,
             blocked={row.contract_no: row.reason for row in waiting},
@@ -204,7 +201,7 @@ class Desk:
         owner = self.people.get((AliasSource.PHONE, terms["phone"]))
         if owner is None or owner.name == terms["tenant_name"]:
             return ""
-        if self.people.get((AliasSource.CONTRACT, terms["contract_no"])) is owner:
+        if _same(self.people.get((AliasSource.CONTRACT, terms["contract_no"])), owner):
             return ""  # a revision corrects the name
         facts = {"phone": terms["phone"], "owner": owner.name, "name": terms["tenant_name"]}
         return _("The phone number %(phone)s belongs to tenant %(owner)s, not to %(name)s.") % facts
@@ -213,7 +210,7 @@ class Desk:
         """The lease signed online that this contract is: the same unit, tenant and first day, and no number yet."""
         for lease in self.on_unit[self.units[terms["unit"]]]:
             same_day = str(lease.first_day) == terms["first_day"]
-            if not lease.contract_no and same_day and self.primary.get(lease.pk) == person:
+            if not lease.contract_no and same_day and _same(self.primary.get(lease.pk), person):
                 return lease
         return None
 
@@ -237,6 +234,7 @@ class Desk:
             with connection.cursor() as cursor:
                 cursor.execute(LINK_RENEWALS, {"leases": placed})
                 cursor.execute(LATEST_CONTACT, {"leases": placed})
+            waiting.attribute(placed, now=self.now)
 
     def _write_leases(self) -> None:
         persons = [*self.learnt.values(), *self.placed.values()]
@@ -337,7 +335,7 @@ LATEST_CONTACT = """
 
 
 def _people(refs: set[tuple[str, str]]) -> dict[tuple[str, str], Tenant]:
-    """Tenants by alias; one person is one object, so that `is` tells them apart."""
+    """Tenants by alias, as it names them; one tenant is one object, so that `is` tells them apart."""
     by_source: dict[str, set[str]] = defaultdict(set)
     for source, ref in refs:
         by_source[source].add(ref)
@@ -345,11 +343,17 @@ def _people(refs: set[tuple[str, str]]) -> dict[tuple[str, str], Tenant]:
     persons: dict[int, Tenant] = {}
     for source, some in by_source.items():
         rows = Alias.objects.filter(source=source, ref__in=some, tenant__isnull=False)
-        for alias in rows.select_related("tenant__merged_into"):
+        for alias in rows.select_related("tenant"):
             assert alias.tenant  # noqa: S101 - the filter says so
-            person = alias.tenant.merged_into or alias.tenant
-            found[source, alias.ref] = persons.setdefault(person.pk, person)
+            found[source, alias.ref] = persons.setdefault(alias.tenant.pk, alias.tenant)
     return found
+
+
+def _same(one: Tenant | None, other: Tenant) -> bool:
+    """Whether two tenants are one person; a lease keeps the one its contract names."""
+    if one is None or not one.pk or not other.pk:
+        return one is other
+    return (one.merged_into_id or one.pk) == (other.merged_into_id or other.pk)
 
 
 def _columns(pairs: Iterable[tuple[str, int]]) -> tuple[set[str], set[int]]:

@@ -36,7 +36,7 @@ from typing import Any
 from django.db import connection, transaction
 
 from tenants import clock, planner
-from tenants.models import Feature
+from tenants.models import DirtyTenant, Feature
 
 MERGE_HOURS = 24
 LATE_ACCEPT_HOURS = 6
@@ -208,6 +208,21 @@ ORDER BY resident.root
 ON CONFLICT (tenant_id) DO UPDATE SET day = excluded.day, computed_at = excluded.computed_at, {{updates}}
 """  # noqa: S608
 
+# A mark made again is a new version of its row, and whoever read the old one does not delete it. In one order, so
+# that two who mark the same people wait for each other at most.
+_MARK_SQL = """
+INSERT INTO tenants_dirtytenant (tenant_id, since)
+SELECT tenant_id, %(now)s FROM unnest(%(tenants)s::bigint[]) AS t(tenant_id)
+ON CONFLICT (tenant_id) DO UPDATE SET since = excluded.since
+"""
+_MARKS_SQL = """
+SELECT tenant_id, xmin::text FROM tenants_dirtytenant WHERE %(ids)s::bigint[] IS NULL OR tenant_id = ANY(%(ids)s)
+"""
+_UNMARK_SQL = """
+DELETE FROM tenants_dirtytenant mark USING unnest(%s::bigint[], %s::text[]) AS seen(tenant_id, version)
+WHERE mark.tenant_id = seen.tenant_id AND mark.xmin::text = seen.version
+"""
+
 # In the order of the SELECT above.
 COLUMNS = [str(f.column) for f in Feature._meta.concrete_fields if f.name not in {"tenant", "day", "computed_at"}]
 _UPSERT = {"columns": ", ".join(COLUMNS), "updates": ", ".join(f"{c} = excluded.{c}" for c in COLUMNS)}
@@ -238,6 +253,18 @@ def windows(today: date) -> dict[str, Any]:
     }
 
 
+def mark(tenants: Collection[int], *, now: datetime) -> None:
+    """Something happened to these tenants since their feature rows were computed. Deleted by `refresh`."""
+    if tenants:
+        with connection.cursor() as cursor:
+            cursor.execute(_MARK_SQL, {"tenants": sorted(set(tenants)), "now": now})
+
+
+def marked() -> list[int]:
+    """The tenants something happened to since: whom `refresh` has to compute again."""
+    return list(DirtyTenant.objects.order_by("pk").values_list("pk", flat=True))
+
+
 def refresh(*, today: date, now: datetime, tenants: Collection[int] | None = None) -> int:
     """Every feature row (or those of `tenants`) says what is known on `today`; returns how many were written."""
     only = None if tenants is None else sorted(tenants)
@@ -245,12 +272,17 @@ def refresh(*, today: date, now: datetime, tenants: Collection[int] | None = Non
     with transaction.atomic(), connection.cursor() as cursor:
         # Compiling this statement takes longer than what it saves.
         cursor.execute("SET LOCAL jit = off")
+        params["ids"] = None
         if tenants is not None:
             cursor.execute(_SAME_PEOPLE_SQL, params)
             params["ids"] = [row[0] for row in cursor.fetchall()]
+        # Marks are read before the events are, and deleted after: one made in between stays for the next time.
+        cursor.execute(_MARKS_SQL, params)
+        marks = cursor.fetchall()
         cursor.execute(_FORGET_SQL, params)
         cursor.execute(_REFRESH_ALL_SQL if tenants is None else _REFRESH_SOME_SQL, params)
         written = int(cursor.rowcount)
+        cursor.execute(_UNMARK_SQL, [[mark[0] for mark in marks], [mark[1] for mark in marks]])
         if written >= planner.MANY:
             planner.look_again()
         return written

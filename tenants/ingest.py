@@ -19,8 +19,9 @@ from psycopg2.extensions import cursor as Cursor
 
 from connectors.records import AliasRecord, BadRecord, EventRecord, Kind
 from connectors.runs import Counts
-from tenants import identity
-from tenants.leases import HELD_SQL
+from tenants import features, identity, waiting
+from tenants.holders import HELD_SQL
+from tenants.waiting import Ref
 
 # Large enough that rows sorted by their key meet in the pages of its index; two are in memory at a time.
 BATCH = 100_000
@@ -35,7 +36,7 @@ Answer = list[tuple[Any, ...]]
 def take(
     records: Iterable[EventRecord | AliasRecord | BadRecord], *, now: datetime, progress: Progress = lambda rows: None
 ) -> Counts:
-    """Every event of `records` that concerns somebody we know is stored once; either all of them or none.
+    """Every event of `records` is stored once, or waits for who it names to be known; either all of them or none.
 
     Counts are of lines: one that tells several events is a duplicate when all of them are known.
     """
@@ -55,6 +56,9 @@ def take(
             else:
                 counts.refused.append(record)
         store.put(batch)
+    # Once and at the end, so that two loads that touch the same people hold each other up as little as can be.
+    features.mark(store.touched, now=now)
+    waiting.release_later(store.awaited, now=now)
     return counts
 
 
@@ -66,14 +70,15 @@ STAGE = """
 """
 COPY = "COPY staged FROM STDIN"
 
-# One statement a batch. An event whose own alias is unknown belongs to whoever held the unit on that day, if
-# a unit is named. A line with one bad event is refused whole. Door logs are stored only under a consent that
-# covers their moment and has not been withdrawn since.
+# One statement a batch. An event belongs to the tenant its alias or the lease of that day names, whoever they
+# turned out to be. One whose own alias is unknown belongs to whoever held the unit on that day, if a unit is named,
+# and waits if none is. A line with one bad event is refused whole. Door logs are stored only under a consent
+# that covers their moment and has not been withdrawn since, and never wait.
 STORE = f"""
     WITH
     held AS MATERIALIZED ({HELD_SQL}),
     door AS MATERIALIZED (
-        SELECT coalesce(tenant.merged_into_id, tenant.id) AS tenant_id, line.granted, line.at AS from_at,
+        SELECT coalesce(tenant.merged_into_id, tenant.id) AS root, line.granted, line.at AS from_at,
             lead(line.at, 1, 'infinity') OVER answers AS to_at,
             last_value(line.granted) OVER (
                 answers ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING) AS still
@@ -83,14 +88,14 @@ STORE = f"""
             PARTITION BY coalesce(tenant.merged_into_id, tenant.id) ORDER BY line.at, line.granted DESC, line.id)
     ),
     resolved AS MATERIALIZED (
-        SELECT staged.*, coalesce(person.merged_into_id, person.id, held.tenant_id) AS tenant_id, place.unit_id,
+        SELECT staged.*, coalesce(who.tenant_id, held.tenant_id) AS tenant_id, place.unit_id,
             CASE
                 WHEN staged.at > %(latest)s THEN 'future'
                 WHEN staged.where_ref IS NOT NULL AND place.unit_id IS NULL THEN 'unit'
-                WHEN person.id IS NULL AND place.unit_id IS NULL THEN 'person'
                 WHEN staged.kind <> 'door.opened' THEN NULL
+                WHEN who.tenant_id IS NULL AND place.unit_id IS NULL THEN 'person'
                 WHEN staged.at < %(door_from)s THEN 'old door'
-                WHEN door.tenant_id IS NULL THEN 'door'
+                WHEN door.root IS NULL THEN 'door'
             END AS problem
         FROM staged
         LEFT JOIN tenants_alias who ON who.source = staged.who_source AND who.ref = staged.who_ref
@@ -98,7 +103,7 @@ STORE = f"""
         LEFT JOIN tenants_alias place ON place.source = staged.where_source AND place.ref = staged.where_ref
         LEFT JOIN held ON held.unit_id = place.unit_id AND staged.at >= held.from_at AND staged.at < held.to_at
         LEFT JOIN door ON staged.kind = 'door.opened' AND door.granted AND door.still
-            AND door.tenant_id = coalesce(person.merged_into_id, person.id, held.tenant_id)
+            AND door.root = coalesce(person.merged_into_id, person.id, held.root)
             AND staged.at >= door.from_at AND staged.at < door.to_at
     ),
     bad AS (
@@ -108,17 +113,37 @@ STORE = f"""
     stored AS (
         INSERT INTO tenants_event (source, source_id, kind, at, tenant_id, unit_id, data, recorded_at)
         SELECT source, source_id, kind, at, tenant_id, unit_id, data, %(now)s FROM resolved
-        WHERE line NOT IN (SELECT line FROM bad)
+        WHERE line NOT IN (SELECT line FROM bad) AND (tenant_id IS NOT NULL OR unit_id IS NOT NULL)
         -- In the order of the unique index: measured, half the time of the order in which devices report.
         ORDER BY source, source_id COLLATE "C"
         ON CONFLICT (source, source_id) DO NOTHING
-        RETURNING source, source_id
+        RETURNING source, source_id, tenant_id
+    ),
+    waits AS (
+        INSERT INTO tenants_waitingevent (source, source_id, kind, at, who_source, who_ref, data, recorded_at)
+        SELECT source, source_id, kind, at, who_source, who_ref, data, %(now)s FROM resolved
+        WHERE tenant_id IS NULL AND unit_id IS NULL AND line NOT IN (SELECT line FROM bad)
+          AND NOT EXISTS (
+            SELECT FROM tenants_event known
+            WHERE known.source = resolved.source AND known.source_id = resolved.source_id)
+        ORDER BY source, source_id COLLATE "C"
+        ON CONFLICT (source, source_id) DO NOTHING
+        RETURNING source, source_id, who_source, who_ref
     )
-    SELECT line, problem, kind, place, person FROM bad
+    SELECT line, problem, kind, place, person, NULL::bigint[], NULL::text[] FROM bad
     UNION ALL
 """  # noqa: S608 - put together from constants
-COUNT_LINES = "SELECT count(DISTINCT line), NULL, NULL, NULL, NULL FROM resolved JOIN stored USING (source, source_id)"
-COUNT_ROWS = "SELECT count(*), NULL, NULL, NULL, NULL FROM stored"  # the same where each line tells one event
+# The last row: how many lines were new, the tenants something was stored for, and whom something waits for.
+LATEST = """, NULL, NULL, NULL, NULL,
+    (SELECT array_agg(tenant_id) FROM (SELECT tenant_id FROM stored WHERE tenant_id IS NOT NULL GROUP BY 1) touched),
+    (SELECT array_agg(DISTINCT ARRAY[who_source, who_ref]) FROM waits)
+"""
+COUNT_LINES = f"""
+    SELECT count(DISTINCT line){LATEST} FROM resolved
+    WHERE (source, source_id) IN (SELECT source, source_id FROM stored UNION ALL SELECT source, source_id FROM waits)
+"""  # noqa: S608
+# The same where each line tells one event.
+COUNT_ROWS = f"SELECT (SELECT count(*) FROM stored) + (SELECT count(*) FROM waits){LATEST}"  # noqa: S608
 
 # A refused door log keeps nothing of what it said: not even where or when.
 WITHHELD = {problem: {"withheld": problem} for problem in ("future", "unit", "person", "old door", "door")}
@@ -129,7 +154,7 @@ class Batch:
     """Events on their way to the database, as text for COPY."""
 
     rows: list[str] = field(default_factory=list)
-    seen: dict[str, int] = field(default_factory=dict)  # source id → the line it stood on first
+    seen: dict[tuple[str, str], int] = field(default_factory=dict)  # source and its id → the line it stood on first
     pairs: list[tuple[tuple[str, str], tuple[str, str]]] = field(default_factory=list)
     repeats: dict[int, int] = field(default_factory=dict)  # line of known events only → the line of the first of them
     line: int = 0  # the line of the latest event
@@ -150,11 +175,12 @@ class Batch:
             self.line = event.line
             self.lines += 1
         source_id = event.source_id
-        if first := self.seen.setdefault(source_id, 0):
+        key = event.source, source_id
+        if first := self.seen.setdefault(key, 0):
             if self.staged != event.line:
                 self.repeats[event.line] = first
             return
-        self.seen[source_id] = self.staged = event.line
+        self.seen[key] = self.staged = event.line
         if self.repeats:
             self.repeats.pop(event.line, None)
         if event.at is not self.at:
@@ -189,6 +215,8 @@ class Store:
         self.counts, self.now, self.progress = counts, now, progress
         self.thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ingest")
         self.under_way: tuple[Batch, Future[Answer]] | None = None
+        self.touched: set[int] = set()  # the tenants something was stored for
+        self.awaited: set[Ref] = set()  # whom something waits for
         with connection.cursor() as cursor:
             cursor.execute(STAGE)
             # A plan compiled for each batch costs more than it saves; a batch is sorted in memory.
@@ -216,10 +244,14 @@ class Store:
         batch, future = self.under_way
         self.under_way = None
         answer = future.result()
-        accepted = next(row[0] for row in answer if not row[1])
+        accepted = 0
         refused = {}
-        for line, problem, kind, place, person in answer:
-            if problem:
+        for line, problem, kind, place, person, tenants, awaited in answer:
+            if not problem:
+                accepted = line
+                self.touched.update(tenants or ())
+                self.awaited.update((source, ref) for source, ref in awaited or ())
+            else:
                 raw = WITHHELD[problem] if kind == Kind.DOOR_OPENED else None
                 refused[line] = _reason(problem, place, person), raw
         # The same event again is as bad as it was the first time.

@@ -13,29 +13,16 @@ from django.utils.translation import gettext as _
 
 from connectors.records import BadRecord, ContractRecord
 from connectors.runs import Counts
-from tenants import contracts
+from tenants import contracts, waiting
 from tenants.contracts import Refused
 from tenants.models import Lease, LeaseRevision, LeaseTenant, Tenant, Unit
 from tenants.terms import signed_terms
 
-__all__ = ["HELD_SQL", "AlreadyRenewed", "Outcome", "Refused", "UnitTaken", "apply", "enter", "sign_renewal"]
+__all__ = ["AlreadyRenewed", "Outcome", "Refused", "UnitTaken", "apply", "enter", "sign_renewal"]
 
 BATCH = 2000
 # The advisory locks of this file, apart from those of others.
 LOCK = 0x1EA5E
-# Who held which unit from when to when: the days of a signed lease as moments, and its primary tenant.
-HELD_SQL = """
-    SELECT lease.id AS lease_id, lease.unit_id, coalesce(tenant.merged_into_id, tenant.id) AS tenant_id,
-        lease.first_day::timestamp AT TIME ZONE 'Asia/Shanghai' AS from_at,
-        (lease.last_day + 1)::timestamp AT TIME ZONE 'Asia/Shanghai' AS to_at
-    FROM tenants_lease lease
-    JOIN LATERAL (
-        SELECT tenant_id FROM tenants_leasetenant
-        WHERE lease_id = lease.id ORDER BY is_primary DESC, id LIMIT 1
-    ) who ON true
-    JOIN tenants_tenant tenant ON tenant.id = who.tenant_id
-    WHERE lease.state = 'signed'
-"""
 
 
 class Outcome(StrEnum):
@@ -159,4 +146,5 @@ def sign_renewal(
         LeaseTenant(lease=successor, tenant=tenant, is_primary=index == 0) for index, tenant in enumerate(tenants)
     )
     LeaseRevision.objects.create(lease=successor, revision=0, terms=signed_terms(successor, tenants), recorded_at=now)
+    waiting.attribute([successor.pk], now=now)
     return successor

@@ -323,12 +323,12 @@ def test_a_message_refused_for_an_unknown_device_comes_in_once_the_device_is_kno
 
 def test_an_export_holds_what_is_in_quarantine_now(tmp_path: Path) -> None:
     manage("load", "contracts", workbook(tmp_path / "contracts.xlsx", CONTRACT))
-    manage("load", "payments", table(tmp_path / "p.csv", payments.COLUMNS, "LS1,HT9,房租,3800,2025-11-01,2025-11-03"))
+    manage("load", "payments", table(tmp_path / "p.csv", payments.COLUMNS, "LS1,HT9,房租,-3800,2025-11-01,2025-11-03"))
     status, out, _err = manage("quarantine", "export", "--json")
     files = json.loads(out)["files"]
     assert (status, set(files)) == (0, {"contracts", "payments"})
     page = openpyxl.load_workbook(files["payments"]).worksheets[0]
-    assert "找不到 HT9 对应的租客。" in [cell.value for cell in page[2]]
+    assert "金额：金额 -3800.00 不合理" in [cell.value for cell in page[2]]
 
 
 def test_a_row_of_surprises_never_ends_in_a_traceback(tmp_path: Path) -> None:
