@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -115,21 +115,55 @@ def _pass(source: str, path: Path, *, now: datetime, progress: Progress) -> tupl
     files.check(path)
     run = runs.begin(source, path.name, now=now)
     counts = take_in(source, path, now=now, progress=progress)
-    columns = FEEDS[source].columns
+    return run, counts, finish(run, path, counts, now=now)
+
+
+def finish(
+    run: Run,
+    path: Path,
+    counts: Counts,
+    *,
+    now: datetime,
+    upload: int | None = None,
+    only: Collection[int] | None = None,
+) -> dict[int, int]:
+    """The run is over, and the file's refused rows are in quarantine, of the file kept as `upload` if it is.
+
+    `only` are the lines that were taken in, if not all were. Line → the number in quarantine, of refused rows and
+    of those that had one before.
+    """
+    columns = FEEDS[run.source].columns
     corrected = marked.handed_back(path, columns) if columns else {}
-    counts.refused = _with_raw(FEEDS[source], path, counts.refused)
+    if only is not None:
+        corrected = {line: row for line, row in corrected.items() if line in only}
+    counts.refused = _with_raw(FEEDS[run.source], path, counts.refused)
     # A workbook is kept as it came where rows of it were refused: they are handed back in it, marked.
-    upload = runs.keep_workbook(run, path, now=now) if counts.refused else None
+    if counts.refused and upload is None:
+        upload = runs.keep_workbook(run, path, now=now)
     runs.finish(run, counts, now=now, upload=upload, corrected=corrected)
     came_with = {line: number for line, (number, _record) in corrected.items()}
-    return run, counts, came_with | runs.numbers(source, counts.refused)
+    return came_with | runs.numbers(run.source, counts.refused)
+
+
+def records(source: str, path: Path, *, only: Collection[int] | None = None) -> Iterator[Any]:
+    """What the file says, or those rows of it that stand on the lines `only`."""
+    rows = FEEDS[source].read(path)
+    if only is None:
+        return rows
+    wanted = frozenset(only)
+    return (row for row in rows if row.line in wanted)
 
 
 def take_in(source: str, path: Path, *, now: datetime, progress: Progress = lambda rows: None) -> Counts:
     """The file's good rows are in; the counts know its bad ones by their line."""
+    return store(source, records(source, path), now=now, progress=progress)
+
+
+def store(source: str, rows: Iterable[Any], *, now: datetime, progress: Progress = lambda rows: None) -> Counts:
+    """The good ones of these records are in."""
     feed = FEEDS[source]
     options = {"progress": progress} if feed.is_events else {}
-    counts = feed.store(feed.read(path), now=now, **options)
+    counts = feed.store(rows, now=now, **options)
     if counts.accepted >= planner.MANY:
         planner.look_again()
     return counts
@@ -139,8 +173,19 @@ def _with_raw(feed: Feed, path: Path, refused: list[BadRecord]) -> list[BadRecor
     """The refused rows as they stand in the file, in its order; a verb knows their line only."""
     wanted = {bad.line for bad in refused if not bad.raw}
     if wanted:
-        found = sheet.raw_rows(path, feed.columns, wanted) if feed.columns else files.raw_lines(path, wanted)
-        added = {marking.REASON, marking.NUMBER}  # by us, when the rows were handed back; no part of the record
-        found = {line: {name: text for name, text in raw.items() if name not in added} for line, raw in found.items()}
+        found = _raw(feed, path, wanted)
         refused = [bad if bad.raw else replace(bad, raw=found.get(bad.line, {})) for bad in refused]
     return sorted(refused, key=lambda bad: bad.line)
+
+
+def raw_of(source: str, path: Path, lines: Collection[int]) -> dict[int, dict[str, str]]:
+    """These rows of the file as text, by the names of our columns."""
+    return _raw(FEEDS[source], path, lines)
+
+
+def _raw(feed: Feed, path: Path, lines: Collection[int]) -> dict[int, dict[str, str]]:
+    if not feed.columns:
+        return files.raw_lines(path, lines)
+    found = sheet.raw_rows(path, feed.columns, lines)
+    added = {marking.REASON, marking.NUMBER}  # by us, when the rows were handed back; no part of the record
+    return {line: {name: text for name, text in raw.items() if name not in added} for line, raw in found.items()}

@@ -94,7 +94,7 @@ def take(
     only: Collection[int] | None = None,
 ) -> Trial:
     """The file's good rows are in; the trial says what each of them changed. To be called within a transaction."""
-    records = list(loading.records(source, path, mapping=mapping, only=only))
+    records = list(loading.records(source, path, only=only))
     usable = [record for record in records if not isinstance(record, BadRecord | AliasRecord)]
     events = [record for record in usable if isinstance(record, EventRecord)]
     others = [record for record in usable if not isinstance(record, EventRecord)]
@@ -106,7 +106,7 @@ def take(
     before = side.now(keys) if side and keys else {}
     ids = {event.source_id for event in events}
     known = standing.known_events(source, ids) if ids else set()
-    counts = loading.take_in(source, path, now=now, mapping=mapping, only=only)
+    counts = loading.store(source, records, now=now)
     after = side.now(keys) if side and keys else {}
     refused = {bad.line: bad for bad in counts.refused}
     rows = {line: Row(line, Kind.REFUSED, reason=bad.reason, column=bad.column) for line, bad in refused.items()}

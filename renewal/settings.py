@@ -93,6 +93,17 @@ DATABASES["default"]["CONN_MAX_AGE"] = env.int("CONN_MAX_AGE", default=60)
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
+# Previews of handed-in files, so that turning a page is quick: a few a process, and never believed when one is applied.
+CACHES = {
+    "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
+    "previews": {
+        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        "LOCATION": "previews",
+        "TIMEOUT": 600,
+        "OPTIONS": {"MAX_ENTRIES": 6},
+    },
+}
+
 # The broker is a doorbell: losing it delays, never loses. Without Redis it is a folder.
 REDIS_URL = env.str("REDIS_URL", default="")
 CELERY_BROKER_URL = REDIS_URL or "filesystem://localhost/"

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
+from django.db import connection
+
 from connectors.records import (
     AnnouncementRecord,
     ConsentRecord,
@@ -28,7 +30,6 @@ from renewal.models import Rate
 from tenants import clock
 from tenants.models import (
     Announcement,
-    Consent,
     Device,
     Event,
     Lease,
@@ -152,19 +153,19 @@ def _rates(keys: Collection[Key]) -> dict[Key, Cells]:
 
 def _consents(keys: Collection[Key]) -> dict[Key, Cells]:
     """Lines of the ledger by phone: those of whoever the phone stands for."""
-    wanted = set(keys)
-    lines = Consent.objects.raw(
-        """
-        SELECT line.*, alias.ref AS phone
-        FROM tenants_alias alias
-        JOIN tenants_tenant person ON person.id = alias.tenant_id
-        JOIN tenants_consent line ON line.tenant_id = coalesce(person.merged_into_id, person.id)
-        WHERE alias.source = 'phone' AND alias.ref = ANY(%s)
-        """,
-        [sorted({key[0] for key in keys})],
-    )
-    found = {(line.phone, line.purpose, line.channel, line.at): {"同意": said(line.granted)} for line in lines}
-    return {key: cells for key, cells in found.items() if key in wanted}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT alias.ref, line.purpose, line.channel, line.at, line.granted
+            FROM tenants_alias alias
+            JOIN tenants_tenant person ON person.id = alias.tenant_id
+            JOIN tenants_consent line ON line.tenant_id = coalesce(person.merged_into_id, person.id)
+            WHERE alias.source = 'phone' AND alias.ref = ANY(%s)
+            """,
+            [sorted({key[0] for key in keys})],
+        )
+        found = {tuple(key): {"同意": said(granted)} for *key, granted in cursor.fetchall()}
+    return {key: found[key] for key in keys if key in found}
 
 
 def _staff(names: Collection[str]) -> dict[str, Cells]:

@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from renewal.views import dashboard, door, h5, people, sign
+from renewal.views import dashboard, door, h5, people, sign, uploads
 
 # The letter (renewal/views/h5.py says which address does what). <key> is a token, or "letter" once it is open.
 letter = [
@@ -34,6 +34,11 @@ urlpatterns = [
     path("admin/tenant/<int:tenant_id>/", people.portrait_view, name="staff-tenant"),
     path("admin/day/next/", dashboard.next_day_view, name="staff-next-day"),
     path("admin/day/<str:day>/", dashboard.progress_view, name="staff-day"),
+    path("admin/sources/upload/", uploads.hand_in_view, name="staff-upload"),
+    path("admin/sources/upload/<int:upload_id>/columns/", uploads.columns_view, name="staff-upload-columns"),
+    path("admin/sources/upload/<int:upload_id>/", uploads.rows_view, name="staff-upload-preview"),
+    path("admin/sources/upload/<int:upload_id>/rows/", uploads.decide_view, name="staff-upload-rows"),
+    path("admin/sources/upload/<int:upload_id>/done/", uploads.done_view, name="staff-upload-done"),
     path("admin/", admin.site.urls),
     path("r/", include(letter)),
     path("", include("tenants.urls")),
