@@ -89,7 +89,7 @@ def tally(shown: uploads.Shown) -> tuple[int, int, int]:
 
 
 def outcome(upload: Upload) -> tuple[int, int, int]:
-    run = Run.objects.get(pk=upload.run_id)
+    run = Run.objects.get(pk=upload.run_id or 0)
     assert run.received == run.accepted + run.duplicate + run.rejected
     return run.accepted, run.duplicate, run.rejected
 
@@ -311,7 +311,7 @@ def test_whatever_contracts_come_in_the_preview_says_what_is_then_done(
         taken("contracts", contracts_of(*known)) if known else None
         done = taken("contracts", contracts_of(*rows), left_out=tuple(sorted(left_out)))
         received_rows = len(rows) - len(left_out & set(range(2, 2 + len(rows))))
-        assert Run.objects.get(pk=done.run_id).received == received_rows
+        assert Run.objects.get(pk=done.run_id or 0).received == received_rows
         again = taken("contracts", contracts_of(*rows), left_out=tuple(sorted(left_out)))
         assert outcome(again)[0] == 0
         transaction.set_rollback(True)
