@@ -125,6 +125,15 @@ class UnitRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class CoTenant:
+    """Somebody who stands on a contract beside the first tenant (同住人)."""
+
+    name: str
+    phone: str
+    id_hash: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ContractRecord:
     """One revision of one contract. First and last day are both inclusive."""
 
@@ -147,6 +156,10 @@ class ContractRecord:
     ended_agreed_on: date | None = None  # the day that end was agreed
     app_user: str | None = None
     community_member: str | None = None
+    id_hash: str | None = None  # keyed hash of the identity card's number; the number itself goes no further
+    wechat: str | None = None  # openid
+    locker: str | None = None  # account at the parcel locker
+    cotenants: tuple[CoTenant, ...] | None = None  # none: the file says nothing of them; empty: there are none
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,14 @@ def check_stage(**kwargs: Any) -> list[CheckMessage]:
                 id="renewal.E005",
             )
         )
+    if settings.IDENTITY_KEY == settings.PUBLIC_IDENTITY_KEY:
+        problems.append(
+            Error(
+                "IDENTITY_KEY is the public one of the demo.",
+                hint="Set it to a long random value of its own before the first contract is loaded.",
+                id="renewal.E008",
+            )
+        )
     if settings.DEBUG:
         problems.append(Error("DEBUG is on in production.", hint="Unset DEBUG.", id="renewal.E006"))
     return problems

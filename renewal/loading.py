@@ -40,12 +40,22 @@ Progress = Callable[[int], None]
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """How a source is read, how it is stored, and the columns of its table (none: a line of JSON each)."""
+    """How a source is read, how it is stored, and the columns of its table (none: a line of JSON each).
+
+    `optional` are columns a file may lack; `masked` takes out of a refused row what may not be kept.
+    """
 
     read: Callable[[Path], Iterator[Any]]
     store: Callable[..., Counts]
     columns: tuple[str, ...] = ()
     is_events: bool = False
+    optional: tuple[str, ...] = ()
+    masked: Callable[[dict[str, Any]], dict[str, Any]] = dict
+
+    def table(self, raws: Iterable[dict[str, Any]]) -> tuple[str, ...]:
+        """The columns of a table of these rows: an optional one where a row has it, for its absence says something."""
+        named = {name for raw in raws for name in raw}
+        return self.columns + tuple(name for name in self.optional if name in named)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +81,7 @@ def _community(records: Iterable[Any], *, now: datetime, progress: Progress) -> 
 
 FEEDS: dict[str, Feed] = {
     Source.UNITS: Feed(units.read, inventory.furnish, units.COLUMNS),
-    Source.CONTRACTS: Feed(erp.read, leases.enter, erp.COLUMNS),
+    Source.CONTRACTS: Feed(erp.read, leases.enter, erp.COLUMNS, optional=erp.OPTIONAL, masked=erp.masked),
     Source.RATES: Feed(rates.read, card.publish, rates.COLUMNS),
     Source.CONSENTS: Feed(consents.read, ledger.enter, consents.COLUMNS),
     Source.IOT: Feed(iot.read, ingest.take, is_events=True),
@@ -98,7 +108,7 @@ def load(
         if dry_run:
             transaction.set_rollback(True)
         elif counts.refused:
-            columns = FEEDS[source].columns or ("line",)
+            columns = FEEDS[source].table(bad.raw for bad in counts.refused) or ("line",)
             file = marked.write_table(columns, counts.refused, name=f"{source}-{run.pk}", numbers=numbers)
     return Report(
         received=counts.received,
@@ -174,7 +184,7 @@ def _with_raw(feed: Feed, path: Path, refused: list[BadRecord]) -> list[BadRecor
     wanted = {bad.line for bad in refused if not bad.raw}
     if wanted:
         found = _raw(feed, path, wanted)
-        refused = [bad if bad.raw else replace(bad, raw=found.get(bad.line, {})) for bad in refused]
+        refused = [bad if bad.raw else replace(bad, raw=feed.masked(found.get(bad.line, {}))) for bad in refused]
     return sorted(refused, key=lambda bad: bad.line)
 
 

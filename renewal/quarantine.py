@@ -197,11 +197,12 @@ def _write_again(feed: loading.Feed, path: Path, rows: Sequence[Refusal]) -> dic
             text.writelines(f"{record.get('line', '')}\n" for record in records)
             return {line: row.pk for line, row in enumerate(rows, start=1)}
         table = csv.writer(text)
-        table.writerow(feed.columns)
+        columns = feed.table(records)
+        table.writerow(columns)
         for record in records:
             # What stood to the right of the header stands there again, and is refused again.
             beyond = [record["+"]] if "+" in record else []
-            table.writerow([*(record.get(column, "") for column in feed.columns), *beyond])
+            table.writerow([*(record.get(column, "") for column in columns), *beyond])
         return {line: row.pk for line, row in enumerate(rows, start=2)}
 
 
@@ -220,7 +221,8 @@ def correct(pk: int, typed: Record, *, by: str, now: datetime) -> Refusal:
     was = row.fixed or row.raw
     # A message may be laid out over several lines while it is corrected; between its parts they mean nothing.
     one_line = {"line": " ".join(typed["line"].splitlines())} if "line" in typed else {}
-    row.fixed = runs.storable({**typed, **one_line})
+    feed = loading.FEEDS.get(row.source)
+    row.fixed = runs.storable((feed.masked if feed else dict)({**typed, **one_line}))
     row.settled_by = by
     if not can_be_tried(row):
         raise Unanswered(_("Nothing stands in this record any more. Put it aside if it is not needed."))
@@ -259,7 +261,7 @@ def form_of(row: Refusal) -> list[dict[str, Any]]:
     feed = loading.FEEDS.get(row.source)
     names = [*(feed.columns if feed else ()), *row.raw] if "line" not in row.raw else ["line"]
     record, bad = row.fixed or row.raw, marked.bad_column(row)
-    read = set(feed.columns or ("line",)) if feed else set()
+    read = {*(feed.columns or ("line",)), *feed.optional} if feed else set()
     return [
         {
             "name": name,

@@ -23,6 +23,9 @@ SECRET_KEY = env.str("SECRET_KEY", default=PUBLIC_SECRET_KEY)
 # Links are signed by a key of their own, so that a leak of either forges only its own.
 PUBLIC_LINK_KEY = "demo-only-and-public-link"
 LINK_KEY = env.str("LINK_KEY", default=PUBLIC_LINK_KEY)
+# Identity numbers are kept as hashes under this key; whoever changes it no longer recognises anybody by theirs.
+PUBLIC_IDENTITY_KEY = "demo-only-and-public-identity"
+IDENTITY_KEY = env.str("IDENTITY_KEY", default=PUBLIC_IDENTITY_KEY)
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 # The address tenants see in messages.

@@ -21,6 +21,7 @@ def production(settings: Any) -> Any:
     settings.DEBUG = False
     settings.SECRET_KEY = "a-key-of-its-own"
     settings.LINK_KEY = "another-key-of-its-own"
+    settings.IDENTITY_KEY = "a-third-key-of-its-own"
     return settings
 
 
@@ -39,6 +40,7 @@ def test_an_installation_with_keys_of_its_own_is_fine(production: Any) -> None:
         ("DEMO_LOGIN", True, "renewal.E004"),
         ("SECRET_KEY", "demo-only-and-public", "renewal.E005"),
         ("LINK_KEY", "demo-only-and-public-link", "renewal.E005"),
+        ("IDENTITY_KEY", "demo-only-and-public-identity", "renewal.E008"),
         ("DEBUG", True, "renewal.E006"),
         ("STAGE", "staging", "renewal.E001"),
     ],

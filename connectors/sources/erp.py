@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from django.utils.translation import gettext as _
 
-from connectors.records import BadRecord, ContractRecord
-from connectors.sources import cells, sheet
+from connectors.records import BadRecord, ContractRecord, CoTenant
+from connectors.sources import cells, idcards, sheet
 
 COLUMNS = (
     "合同编号", "版本", "房源编号", "租客姓名", "手机号", "签约日期", "起租日期", "到期日期", "月租金", "押金",
     "计租日", "合同状态", "续签自", "提前终止日期", "终止方", "终止约定日期", "App账号", "社群号",
 )  # fmt: skip
+# A file need not have these. Where the column of co-tenants is missing, it says nothing of them.
+OPTIONAL = ("同住人", "身份证号", "微信openid", "快递柜账号")
+MOST_COTENANTS = 9
 
 
 def read(path: Path) -> Iterator[ContractRecord | BadRecord]:
@@ -41,6 +46,10 @@ def _contract(line: int, row: cells.Row) -> Iterator[ContractRecord]:
         ended_agreed_on=cells.optional_day(row, "终止约定日期"),
         app_user=cells.optional(row, "App账号", most=128) or None,
         community_member=cells.optional(row, "社群号", most=128) or None,
+        id_hash=idcards.read(row, "身份证号"),
+        wechat=cells.optional(row, "微信openid", most=128) or None,
+        locker=cells.optional(row, "快递柜账号", most=128) or None,
+        cotenants=_cotenants(row, "同住人") if "同住人" in row else None,
     )
     _make_sense(record)
     yield record
@@ -62,3 +71,36 @@ def _make_sense(record: ContractRecord) -> None:
         raise cells.Problem("提前终止日期", _("%(ended)s is not within the lease") % {"ended": ended})
     if ended and not record.ended_by:
         raise cells.Problem("终止方", _("is empty, although the lease ended early"))
+    _tell_apart(record)
+
+
+def _cotenants(row: cells.Row, column: str) -> tuple[CoTenant, ...]:
+    """“王敏 10012345678；李响 10012345679”: each with a phone, and the identity card's number after it if it is known."""
+    found = []
+    for part in re.split(r"[；;\n]", cells.optional(row, column, most=800)):
+        if not part.strip():
+            continue
+        match = re.fullmatch(r"(\D{1,80}?)[\s:：,，]*(1\d{10})(?:[\s,，]+(\S+))?", part.strip())
+        if match is None:
+            raise cells.Problem(column, _("write each as name, mobile number, separated by ；"))
+        number = match[3]
+        found.append(CoTenant(match[1].strip(), match[2], idcards.hashed(number, column) if number else None))
+    if len(found) > MOST_COTENANTS:
+        raise cells.Problem(column, _("more than %(most)s people") % {"most": MOST_COTENANTS})
+    return tuple(found)
+
+
+def _tell_apart(record: ContractRecord) -> None:
+    """Raise `cells.Problem` where two people of one contract could not be told apart."""
+    people = [(record.tenant_name, record.phone, record.id_hash)]
+    people += [(other.name, other.phone, other.id_hash) for other in record.cotenants or ()]
+    for what in zip(*people, strict=True):
+        said = [value for value in what if value]
+        if len(said) != len(set(said)):
+            raise cells.Problem("同住人", _("two people of one contract have the same name, phone or identity number"))
+
+
+def masked(raw: dict[str, Any]) -> dict[str, Any]:
+    """The row as quarantine may keep it: of an identity card's number its end, and its hash where it is a good one."""
+    kept = COLUMNS
+    return {name: value if name in kept else idcards.mask_in(str(value)) for name, value in raw.items()}
