@@ -1,7 +1,8 @@
 """How contract records become leases: `Desk` reads what bears on a batch, decides in memory, and writes it at once.
 
 Revisions may come in any order and a contract ends at its highest that fits. One that overlaps
-another contract waits, and is tried again whenever a contract of that unit changes.
+another contract waits, and is tried again whenever a contract of that unit changes; where several
+wait for each other's days, they change places at once. Who the people are: tenants/parties.py.
 """
 
 from __future__ import annotations
@@ -9,17 +10,18 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
-from decimal import Decimal
+from datetime import datetime
 
-from django.db import connection
 from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from connectors.records import AliasSource, ContractRecord
-from tenants import identity, waiting
-from tenants.models import Alias, Lease, LeaseRevision, LeaseTenant, Tenant, WaitingContract
-from tenants.terms import Terms, days_of, differs, refs_of, terms_of
+from tenants import identity
+from tenants.models import ContractDecision, Lease, LeaseRevision, LeaseTenant, Tenant, WaitingContract
+from tenants.parties import Register
+from tenants.terms import Party, Ref, Terms, days_of, differs, parties_of, party_at, terms_of, write_on
+
+Key = tuple[str, int]  # contract number and revision
 
 
 class Refused(Exception):
@@ -44,57 +46,71 @@ def units_of(records: Iterable[ContractRecord]) -> set[int]:
 
 @dataclass
 class Desk:
-    """What is known of the contracts and units of a batch. Nothing is written before `write`."""
+    """What is known of the contracts and units of a batch. Nothing is written before tenants/recording.py does."""
 
     now: datetime
     units: dict[str, int]
     leases: dict[str, Lease]  # by contract number
     on_unit: dict[int, list[Lease]]  # the signed ones
     terms: dict[str, dict[int, Terms]]  # by contract number and revision, whether it holds or waits
-    people: dict[tuple[str, str], Tenant]  # by alias
-    primary: dict[int, Tenant]  # by id of a lease in the database
-    waiting: dict[tuple[str, int], WaitingContract]
-    stored: set[tuple[str, int]]  # revisions that are rows of LeaseRevision
-    blocked: dict[str, str]  # contracts that wait, with the reason
-    placed: dict[str, Tenant] = field(default_factory=dict)  # contracts whose lease changes here, with their tenant
-    learnt: dict[tuple[str, str], Tenant] = field(default_factory=dict)  # aliases that are new here
+    register: Register
+    standing: dict[int, list[LeaseTenant]]  # who is on a lease, by its id
+    waiting: dict[Key, WaitingContract]
+    stored: set[Key]  # revisions that are rows of LeaseRevision
+    refused: dict[Key, Terms]  # by a person
+    blocked: dict[str, dict[int, str]]  # contracts that wait, with the reason of each revision
+    accepted: set[Key] = field(default_factory=set)  # a person takes them over what was signed here
+    placed: dict[str, list[Party]] = field(default_factory=dict)  # contracts that change here, with who stands on them
 
     @classmethod
     def read(cls, records: Sequence[ContractRecord], *, now: datetime) -> Desk:
         ids = units_of(records)
+        numbers = {record.contract_no for record in records}
         waiting = list(
-            WaitingContract.objects.filter(
-                Q(unit__in=ids) | Q(contract_no__in={record.contract_no for record in records})
-            ).order_by("recorded_at", "pk")
+            WaitingContract.objects.filter(Q(unit__in=ids) | Q(contract_no__in=numbers)).order_by("recorded_at", "pk")
         )
-        numbers = {record.contract_no for record in records} | {row.contract_no for row in waiting}
+        numbers |= {row.contract_no for row in waiting}
         leases = list(Lease.objects.filter(Q(contract_no__in=numbers) | Q(unit__in=ids)))
-        revisions = LeaseRevision.objects.filter(lease__in=leases, revision__gt=0).select_related("lease")
         terms: dict[str, dict[int, Terms]] = defaultdict(dict)
         stored = set()
-        for revision in revisions:
-            terms[revision.lease.contract_no][revision.revision] = revision.terms
-            stored.add((revision.lease.contract_no, revision.revision))
+        by_pk = {lease.pk: lease for lease in leases}
+        # What was signed here counts as revision 0 once the ERP has given it a number.
+        for said in LeaseRevision.objects.filter(lease__in=leases).exclude(lease__contract_no=""):
+            number = by_pk[said.lease_id].contract_no
+            terms[number][said.revision] = said.terms
+            stored.add((number, said.revision))
+        blocked: dict[str, dict[int, str]] = defaultdict(dict)
         for row in waiting:
             terms[row.contract_no][row.revision] = row.terms
-        units = identity.units_by(AliasSource.UNIT, {record.unit for record in records})
+            blocked[row.contract_no][row.revision] = row.reason
+        refused = ContractDecision.objects.filter(
+            contract_no__in=numbers, verdict=ContractDecision.Verdict.REFUSED, undone_at=None
+        )
         on_unit: dict[int, list[Lease]] = defaultdict(list)
         for lease in leases:
             if lease.state == Lease.State.SIGNED:
                 on_unit[lease.unit_id].append(lease)
-        holders = LeaseTenant.objects.filter(lease__in=leases, is_primary=True)
-        refs = [refs_of(terms_of(record)) for record in records] + [refs_of(row.terms) for row in waiting]
+        standing: dict[int, list[LeaseTenant]] = defaultdict(list)
+        people: dict[int, Tenant] = {}
+        for one in LeaseTenant.objects.filter(lease__in=leases).select_related("tenant__merged_into").order_by("pk"):
+            standing[one.lease_id].append(one)
+            person = one.tenant.merged_into or one.tenant
+            people.setdefault(person.pk, person)
+        every = [terms_of(record) for record in records] + [each for known in terms.values() for each in known.values()]
+        refs: set[Ref] = {ref for each in every for party in parties_of(each) for ref in party.refs}
         return cls(
             now=now,
-            units={row.terms["unit"]: row.unit_id for row in waiting} | units,
+            units={row.terms["unit"]: row.unit_id for row in waiting}
+            | identity.units_by(AliasSource.UNIT, {each["unit"] for each in every}),
             leases={lease.contract_no: lease for lease in leases if lease.contract_no},
             on_unit=on_unit,
             terms=terms,
-            people=_people({ref for some in refs for ref in some}),
-            primary={row.lease_id: row.tenant for row in holders.select_related("tenant")},
+            register=Register.read(refs, people.values(), now=now),
+            standing=standing,
             waiting={(row.contract_no, row.revision): row for row in waiting},
             stored=stored,
-            blocked={row.contract_no: row.reason for row in waiting},
+            refused={(row.contract_no, row.revision): row.terms for row in refused},
+            blocked=blocked,
         )
 
     def take(self, record: ContractRecord) -> bool:
@@ -102,25 +118,45 @@ class Desk:
         if record.unit not in self.units:
             raise Refused(_("There is no unit %(unit)s.") % {"unit": record.unit})
         terms, known = terms_of(record), self.terms[record.contract_no]
-        if record.revision in known:
-            if known[record.revision] == terms:
-                return False
+        said = known.get(record.revision) or self.refused.get((record.contract_no, record.revision))
+        if said == terms:
+            return False
+        if said:
             raise Refused(
                 _("Contract %(number)s has a revision %(revision)s already, and it says something else.")
                 % {"number": record.contract_no, "revision": record.revision}
             )
-        if stranger := self._stranger(terms):
-            raise Refused(stranger)
+        if complaint := self.register.complaint(terms, self.standing_terms(record.contract_no)):
+            raise Refused(complaint)
         known[record.revision] = terms
         return True
+
+    def standing_terms(self, number: str) -> list[Terms]:
+        """What stands of the contract, the highest revision first: the one that holds and those before it.
+
+        A revision that names a phone which has become a stranger's while it waited says nothing about people.
+        """
+        lease, known = self.leases.get(number), self.terms[number]
+        left = [known[revision] for revision in sorted(known, reverse=True) if lease and revision <= lease.revision]
+        sound: list[Terms] = left[:1]
+        more = sound
+        while more:
+            more = [terms for terms in left if terms not in sound and not self.register.complaint(terms, sound)]
+            sound = sound + more
+        return sorted(sound, key=lambda terms: -int(terms["revision"]))
+
+    # --- Placing ----------------------------------------------------------------------------------
 
     def settle(self, number: str) -> None:
         """The contract stands at its highest revision that fits; contracts that waited for its days are tried again."""
         touched = self._place(number)
-        while touched:
-            unit = touched.pop()
-            for other in [no for no in self.blocked if self._wants(no, unit)]:
-                touched |= self._place(other)
+        while True:
+            while touched:
+                unit = touched.pop()
+                for other in [no for no in self.blocked if self._wants(no, unit)]:
+                    touched |= self._place(other)
+            if not (touched := self._exchange()):
+                break
 
     def _wants(self, number: str, unit: int) -> bool:
         return any(self.units.get(terms["unit"]) == unit for terms in self.terms[number].values())
@@ -128,65 +164,119 @@ class Desk:
     def _place(self, number: str) -> set[int]:
         """Put the contract at its highest revision that fits; the units on which that changed anything."""
         lease = self.leases.get(number)
-        obstacles: list[str] = []
+        obstacles: dict[int, str] = {}
         touched: set[int] = set()
         for revision in sorted(self.terms[number], reverse=True):
             terms = self.terms[number][revision]
             if lease and revision <= lease.revision:
-                owner = self.people[AliasSource.CONTRACT, number]
-                if owner.name == terms["tenant_name"]:
-                    self._learn(terms, owner)
+                break
+            mine = lease or self._signed_here(terms)
+            if obstacle := self._obstacle(terms, mine):
+                obstacles[revision] = obstacle[:300]
                 continue
-            person = self._person(terms)
-            signed_here = None if lease else self._signed_here(terms, person)
-            if obstacle := self._obstacle(terms, lease or signed_here):
-                obstacles.append(obstacle)
-                continue
-            touched |= self._hold(number, terms, lease or signed_here or Lease(recorded_at=self.now), person)
+            touched |= self._hold(number, terms, mine or Lease(recorded_at=self.now))
             lease = self.leases[number]
         self.blocked.pop(number, None)
         if obstacles:
-            self.blocked[number] = obstacles[0][:300]
+            self.blocked[number] = obstacles
+        if lease:
+            self._know_people(number)
         return touched
 
-    def _hold(self, number: str, terms: Terms, lease: Lease, person: Tenant) -> set[int]:
-        """The lease says what `terms` say."""
+    def _hold(self, number: str, terms: Terms, lease: Lease) -> set[int]:
+        """The lease says what `terms` say; the units it left and came to."""
         touched = {lease.unit_id} if lease.unit_id else set()
-        if lease in self.on_unit.get(lease.unit_id, []):
-            self.on_unit[lease.unit_id] = [other for other in self.on_unit[lease.unit_id] if other is not lease]
-        lease.unit_id = self.units[terms["unit"]]
-        lease.contract_no = number
-        lease.revision = terms["revision"]
-        lease.signed_on = date.fromisoformat(terms["signed_on"])
-        lease.first_day, lease.last_day = days_of(terms)
-        lease.agreed_last_day = date.fromisoformat(terms["last_day"])
-        lease.monthly_rent = Decimal(terms["monthly_rent"])
-        lease.deposit = Decimal(terms["deposit"])
-        lease.anchor_day = terms["anchor_day"]
-        lease.state = Lease.State.VOID if terms["state"] == "void" else Lease.State.SIGNED
-        lease.ended_by = terms["ended_by"]
-        lease.ended_agreed_on = date.fromisoformat(terms["ended_agreed_on"]) if terms["ended_agreed_on"] else None
+        self._let_go(lease)
+        write_on(lease, terms, unit=self.units[terms["unit"]])
         if lease.state == Lease.State.SIGNED:
             self.on_unit[lease.unit_id].append(lease)
         self.leases[number] = lease
-        self.placed[number] = person
-        self.people[AliasSource.CONTRACT, number] = person
-        self._learn(terms, person)
-        person.name = terms["tenant_name"]
         return touched | {lease.unit_id}
 
-    def _learn(self, terms: Terms, person: Tenant) -> None:
-        """What this revision calls the person stands for them, where it stands for nobody yet."""
-        for ref in refs_of(terms):
-            if ref not in self.people:
-                self.people[ref] = self.learnt[ref] = person
+    def _let_go(self, lease: Lease) -> None:
+        if lease.unit_id in self.on_unit:
+            self.on_unit[lease.unit_id] = [other for other in self.on_unit[lease.unit_id] if other is not lease]
+
+    def _exchange(self) -> set[int]:
+        """Contracts that wait for each other's days change places at once; the units on which that changed anything.
+
+        Each of them would go to its highest revision. Whoever would still meet somebody stays, and so
+        do those who would have come into their place, until the rest fit.
+        """
+        going = {
+            number: self.terms[number][max(reasons)]
+            for number, reasons in self.blocked.items()
+            if not self._obstacle_but_days(self.terms[number][max(reasons)], self.leases.get(number))
+        }
+        while len(going) > 1:
+            stays = next((number for number in going if self._meets(number, going)), None)
+            if stays is None:
+                break
+            del going[stays]
+        if len(going) < 2:
+            return set()
+        touched: set[int] = set()
+        for number in going:
+            if lease := self.leases.get(number):
+                self._let_go(lease)
+                touched.add(lease.unit_id)
+        for number, terms in going.items():
+            touched |= self._hold(number, terms, self.leases.get(number) or Lease(recorded_at=self.now))
+            self.blocked.pop(number)
+            self._know_people(number)
+        return touched
+
+    def _meets(self, number: str, going: dict[str, Terms]) -> bool:
+        """Whether the contract would share a day with one that stays, or with one that waited before it."""
+        terms = going[number]
+        if terms["state"] == "void":
+            return False
+        first, last = days_of(terms)
+        unit = self.units[terms["unit"]]
+        for other in self.on_unit[unit]:
+            if other.contract_no not in going and other.first_day <= last and first <= other.last_day:
+                return True
+        for earlier, said in going.items():
+            if earlier == number:
+                return False
+            begins, ends = days_of(said)
+            if self.units[said["unit"]] == unit and said["state"] != "void" and begins <= last and first <= ends:
+                return True
+        return False
+
+    def _know_people(self, number: str) -> None:
+        """Everybody whom a revision that stands names is known; those who stand on the contract now are its people."""
+        lease, known, register = self.leases[number], self.terms[number], self.register
+        revisions = self.standing_terms(number)
+        for terms in reversed(revisions):
+            for party in parties_of(terms):
+                origin = f"contracts {number} r{terms['revision']}"
+                register.learn(party, register.who(party, revisions), origin=origin)
+        parties = party_at(known, lease.revision)
+        people = [register.who(party, revisions) for party in parties]
+        if register.join(number, revisions, people, lease=lease.pk, busy=lambda: self._named_besides(number)):
+            people = [register.who(party, revisions) for party in parties]
+        for party, person in zip(parties, people, strict=True):
+            person.name = party.name
+        self.placed[number] = parties
+
+    def _named_besides(self, number: str) -> set[int]:
+        """The people, by `id()`, whom other contracts of the batch name."""
+        return {
+            id(person)
+            for other in self.leases
+            if other != number
+            for terms in self.standing_terms(other)
+            for party in parties_of(terms)
+            if (person := self.register.people.get(party.refs[0]))
+        }
+
+    # --- What stands in the way -------------------------------------------------------------------
 
     def _obstacle(self, terms: Terms, mine: Lease | None) -> str:
         """Why these terms cannot hold now; empty when they can."""
-        if stranger := self._stranger(terms):
-            return stranger
-        if mine and mine.revision == 0 and terms["state"] != "void" and differs(mine, terms):
-            return _("The rent, the deposit or the last day is not what the tenant signed online.")
+        if obstacle := self._obstacle_but_days(terms, mine):
+            return obstacle
         if terms["state"] == "void":
             return ""
         first, last = days_of(terms)
@@ -196,164 +286,25 @@ class Desk:
                 return _("The days overlap those of contract %(other)s (%(first)s to %(last)s).") % facts
         return ""
 
-    def _stranger(self, terms: Terms) -> str:
-        """A phone number that another person holds: numbers are given out again, and two people must not become one."""
-        owner = self.people.get((AliasSource.PHONE, terms["phone"]))
-        if owner is None or owner.name == terms["tenant_name"]:
-            return ""
-        if _same(self.people.get((AliasSource.CONTRACT, terms["contract_no"])), owner):
-            return ""  # a revision corrects the name
-        facts = {"phone": terms["phone"], "owner": owner.name, "name": terms["tenant_name"]}
-        return _("The phone number %(phone)s belongs to tenant %(owner)s, not to %(name)s.") % facts
+    def _obstacle_but_days(self, terms: Terms, mine: Lease | None) -> str:
+        number = terms["contract_no"]
+        if complaint := self.register.complaint(terms, self.standing_terms(number)):
+            return complaint
+        is_ours = mine is not None and mine.revision == 0 and (number, terms["revision"]) not in self.accepted
+        if mine and is_ours and terms["state"] != "void" and differs(mine, terms):
+            return _("The rent, the deposit or the last day is not what the tenant signed online.")
+        return ""
 
-    def _signed_here(self, terms: Terms, person: Tenant) -> Lease | None:
+    def _signed_here(self, terms: Terms) -> Lease | None:
         """The lease signed online that this contract is: the same unit, tenant and first day, and no number yet."""
+        person = self.register.who(parties_of(terms)[0], [])
         for lease in self.on_unit[self.units[terms["unit"]]]:
             same_day = str(lease.first_day) == terms["first_day"]
-            if not lease.contract_no and same_day and _same(self.primary.get(lease.pk), person):
+            first = next((one for one in self.standing[lease.pk] if one.is_primary), None)
+            same_person = first is not None and (first.tenant.merged_into_id or first.tenant_id) == person.pk
+            if not lease.contract_no and same_day and same_person:
                 return lease
         return None
-
-    def _person(self, terms: Terms) -> Tenant:
-        """Whose contract it is: by phone, else by another alias under the same name, else somebody new."""
-        refs = refs_of(terms)
-        if owner := self.people.get(refs[0]):
-            return owner
-        for ref in refs[1:]:
-            if (owner := self.people.get(ref)) and owner.name == terms["tenant_name"]:
-                return owner
-        return Tenant(name=terms["tenant_name"], phone=terms["phone"], created_at=self.now)
-
-    def write(self) -> None:
-        """The database says what the desk says."""
-        self._write_leases()
-        self._write_aliases()
-        self._write_revisions()
-        if self.placed:
-            placed = [self.leases[number].pk for number in self.placed]
-            with connection.cursor() as cursor:
-                cursor.execute(LINK_RENEWALS, {"leases": placed})
-                cursor.execute(LATEST_CONTACT, {"leases": placed})
-            waiting.attribute(placed, now=self.now)
-
-    def _write_leases(self) -> None:
-        persons = [*self.learnt.values(), *self.placed.values()]
-        people = {id(person): person for person in persons if not person.pk}
-        Tenant.objects.bulk_create(people.values())
-        leases = [self.leases[number] for number in self.placed]
-        changed = [lease for lease in leases if lease.pk]
-        # Row by row, the new days of one lease may meet the old ones of another that is to move as well:
-        # so all of them let go of their days first. Nobody sees it: it is one transaction.
-        Lease.objects.filter(pk__in=[lease.pk for lease in changed]).update(state=Lease.State.VOID)
-        Lease.objects.bulk_update(changed, WRITTEN, batch_size=200)
-        new = [lease for lease in leases if not lease.pk]
-        Lease.objects.bulk_create(new)
-        moved = [lease for number, lease in zip(self.placed, leases, strict=True) if self._moved(lease, number)]
-        LeaseTenant.objects.filter(lease__in=moved, is_primary=True).delete()
-        LeaseTenant.objects.bulk_create(
-            [
-                LeaseTenant(lease=lease, tenant=person)
-                for lease, person in zip(leases, self.placed.values(), strict=True)
-                if self.primary.get(lease.pk) != person
-            ]
-        )
-
-    def _moved(self, lease: Lease, number: str) -> bool:
-        return lease.pk in self.primary and self.primary[lease.pk] != self.placed[number]
-
-    def _write_aliases(self) -> None:
-        identity.name_tenants({ref: person.pk for ref, person in self.learnt.items()}, now=self.now)
-        identity.name_contracts({number: person.pk for number, person in self.placed.items()}, now=self.now)
-
-    def _write_revisions(self) -> None:
-        revisions, waiting, settled = [], [], []
-        for number, known in self.terms.items():
-            lease = self.leases.get(number)
-            for revision, terms in known.items():
-                if lease and revision <= lease.revision:
-                    if (number, revision) not in self.stored:
-                        revisions.append((lease, revision, terms))
-                    if row := self.waiting.get((number, revision)):
-                        settled.append(row.pk)
-                elif (number, revision) not in self.waiting:
-                    waiting.append((number, revision, terms))
-        LeaseRevision.objects.bulk_create(
-            LeaseRevision(lease=lease, revision=revision, terms=terms, recorded_at=self.now)
-            for lease, revision, terms in revisions
-        )
-        WaitingContract.objects.filter(pk__in=settled).delete()
-        WaitingContract.objects.bulk_create(
-            WaitingContract(
-                contract_no=number,
-                revision=revision,
-                unit_id=self.units[terms["unit"]],
-                terms=terms,
-                reason=self.blocked.get(number, ""),
-                recorded_at=self.now,
-            )
-            for number, revision, terms in waiting
-        )
-
-
-WRITTEN = [
-    "unit", "contract_no", "signed_on", "first_day", "last_day", "agreed_last_day", "monthly_rent", "deposit",
-    "anchor_day", "state", "ended_by", "ended_agreed_on", "revision",
-]  # fmt: skip
-
-# A renewal names its predecessor by contract number, which may come later in the file or in another
-# one; whichever arrives second ties the two. A lease keeps the successor it has.
-LINK_RENEWALS = """
-    UPDATE tenants_lease AS next SET renews_id = tie.before
-    FROM (
-        SELECT DISTINCT ON (before.id) before.id AS before, renewal.id AS next
-        FROM tenants_lease renewal
-        JOIN tenants_leaserevision said ON said.lease_id = renewal.id AND said.revision = renewal.revision
-        JOIN tenants_lease before ON before.contract_no = said.terms ->> 'renews'
-        WHERE (renewal.id = ANY(%(leases)s) OR before.id = ANY(%(leases)s))
-          AND renewal.state <> 'void' AND before.contract_no <> '' AND renewal.renews_id IS DISTINCT FROM before.id
-          AND NOT EXISTS (
-              SELECT FROM tenants_lease other WHERE other.renews_id = before.id AND other.state <> 'void')
-        ORDER BY before.id, renewal.first_day, renewal.id
-    ) AS tie
-    WHERE next.id = tie.next
-"""
-# The name and the phone on file are those of the contract that was signed last.
-LATEST_CONTACT = """
-    UPDATE tenants_tenant AS tenant SET name = latest.name, phone = latest.phone
-    FROM (
-        SELECT DISTINCT ON (mine.tenant_id)
-            mine.tenant_id, said.terms ->> 'tenant_name' AS name, said.terms ->> 'phone' AS phone
-        FROM tenants_leasetenant touched
-        JOIN tenants_leasetenant mine ON mine.tenant_id = touched.tenant_id AND mine.is_primary
-        JOIN tenants_lease lease ON lease.id = mine.lease_id AND lease.state = 'signed'
-        JOIN tenants_leaserevision said ON said.lease_id = lease.id AND said.revision = lease.revision
-        WHERE touched.lease_id = ANY(%(leases)s) AND lease.revision > 0
-        ORDER BY mine.tenant_id, lease.signed_on DESC, lease.first_day DESC, lease.id DESC
-    ) AS latest
-    WHERE tenant.id = latest.tenant_id AND (tenant.name, tenant.phone) <> (latest.name, latest.phone)
-"""
-
-
-def _people(refs: set[tuple[str, str]]) -> dict[tuple[str, str], Tenant]:
-    """Tenants by alias, as it names them; one tenant is one object, so that `is` tells them apart."""
-    by_source: dict[str, set[str]] = defaultdict(set)
-    for source, ref in refs:
-        by_source[source].add(ref)
-    found: dict[tuple[str, str], Tenant] = {}
-    persons: dict[int, Tenant] = {}
-    for source, some in by_source.items():
-        rows = Alias.objects.filter(source=source, ref__in=some, tenant__isnull=False)
-        for alias in rows.select_related("tenant"):
-            assert alias.tenant  # noqa: S101 - the filter says so
-            found[source, alias.ref] = persons.setdefault(alias.tenant.pk, alias.tenant)
-    return found
-
-
-def _same(one: Tenant | None, other: Tenant) -> bool:
-    """Whether two tenants are one person; a lease keeps the one its contract names."""
-    if one is None or not one.pk or not other.pk:
-        return one is other
-    return (one.merged_into_id or one.pk) == (other.merged_into_id or other.pk)
 
 
 def _columns(pairs: Iterable[tuple[str, int]]) -> tuple[set[str], set[int]]:

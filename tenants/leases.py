@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from connectors.records import BadRecord, ContractRecord
 from connectors.runs import Counts
-from tenants import contracts, waiting
+from tenants import contracts, recording, waiting
 from tenants.contracts import Refused
 from tenants.models import Lease, LeaseRevision, LeaseTenant, Tenant, Unit
 from tenants.terms import signed_terms
@@ -47,7 +47,7 @@ def apply(record: ContractRecord, *, now: datetime) -> Outcome:
     with transaction.atomic():
         desk = _desk([record], now=now)
         outcome = _outcome(desk, record)
-        desk.write()
+        recording.write(desk)
     return outcome
 
 
@@ -69,7 +69,7 @@ def enter(records: Iterable[ContractRecord | BadRecord], *, now: datetime) -> Co
                     counts.refuse(record.line, str(refused))
                 else:
                     counts.repeat() if outcome == Outcome.UNCHANGED else counts.accept(line=record.line)
-            desk.write()
+            recording.write(desk)
     return counts
 
 

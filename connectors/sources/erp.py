@@ -75,7 +75,7 @@ def _make_sense(record: ContractRecord) -> None:
 
 
 def _cotenants(row: cells.Row, column: str) -> tuple[CoTenant, ...]:
-    """“王敏 10012345678；李响 10012345679”: each with a phone, and the identity card's number after it if it is known."""
+    """“王敏 10012345678；李响 10012345679”: each with a phone, and with the identity number after it if known."""
     found = []
     for part in re.split(r"[；;\n]", cells.optional(row, column, most=800)):
         if not part.strip():

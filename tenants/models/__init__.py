@@ -1,5 +1,6 @@
 """The shared tenant model, split by noun."""
 
+from tenants.models.decided import ContractDecision
 from tenants.models.happened import DirtyTenant, DoorMonth, Event, Feature, TenantTag, WaitingEvent
 from tenants.models.owed import Grant, Perk
 from tenants.models.told import Attempt, Click, Link, Message, Pause
@@ -32,6 +33,7 @@ __all__ = [
     "Click",
     "Clock",
     "Consent",
+    "ContractDecision",
     "Device",
     "DirtyTenant",
     "DoorMonth",
