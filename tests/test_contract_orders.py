@@ -52,10 +52,10 @@ def test_beside_contracts_that_stand_the_revisions_of_one_may_come_in_any_order(
     others = [record for record in records if record.contract_no != "HT1"]
     mine = [record for record in records if record.contract_no == "HT1"]
     # The others are complete; what of them waits, waits for each other, so they are left out.
-    standing = {record.contract_no: record for record in others}.values()
+    standing = list({record.contract_no: record for record in others}.values())
     first = deliver([*standing, *mine])
     if [row for row in first["waiting"] if row[0] != "HT1"]:
-        standing = list(standing)[:1]
+        standing = standing[:1]
         first = deliver([*standing, *mine])
     assert deliver([*standing, *data.draw(st.permutations(mine))]) == first
 
