@@ -246,13 +246,13 @@ class Desk:
 
     def _know_people(self, number: str) -> None:
         """Everybody whom a revision that stands names is known; those who stand on the contract now are its people."""
-        lease, known, register = self.leases[number], self.terms[number], self.register
+        lease, register = self.leases[number], self.register
         revisions = self.standing_terms(number)
         for terms in reversed(revisions):
             for party in parties_of(terms):
                 origin = f"contracts {number} r{terms['revision']}"
                 register.learn(party, register.who(party, revisions), origin=origin)
-        parties = party_at(known, lease.revision)
+        parties = party_at({terms["revision"]: terms for terms in revisions}, lease.revision)
         people = [register.who(party, revisions) for party in parties]
         if register.join(number, revisions, people, lease=lease.pk, busy=lambda: self._named_besides(number)):
             people = [register.who(party, revisions) for party in parties]

@@ -7,6 +7,7 @@ from django.db import connection
 from tenants import identity, waiting
 from tenants.contracts import Desk
 from tenants.models import Lease, LeaseRevision, LeaseTenant, Tenant, WaitingContract
+from tenants.terms import parties_of
 
 WRITTEN = [
     "unit", "contract_no", "signed_on", "first_day", "last_day", "agreed_last_day", "monthly_rent", "deposit",
@@ -86,9 +87,12 @@ def write(desk: Desk) -> None:
     origins = {number: f"contracts {number} r{desk.leases[number].revision}" for number in desk.placed}
     identity.name_contracts(owners, now=desk.now, origins=origins)
     _write_revisions(desk)
-    people = {register.stands_as(party) for parties in desk.placed.values() for party in parties}
-    people |= {person.pk for person in desk.register.learnt.values()}
-    people |= {merged.pk for _kept, merged, _number in desk.register.joined}
+    people = {
+        register.stands_as(party)
+        for number in desk.placed
+        for terms in desk.standing_terms(number)
+        for party in parties_of(terms)
+    }
     leases = [desk.leases[number].pk for number in desk.placed]
     settle_links(leases, sorted(people))
     waiting.attribute(leases, now=desk.now)

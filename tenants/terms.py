@@ -124,6 +124,7 @@ def parties_of(terms: Terms) -> list[Party]:
     return [
         Party(name, [(str(source), ref) for source, ref in named if ref])
         for name, named in [(terms["tenant_name"], first), *others]
+        if named[0][1]  # of whom we signed with and have no phone, nothing is known by which to find them again
     ]
 
 
