@@ -93,6 +93,7 @@ class EventRecord(NamedTuple):
     who: tuple[str, str] | None
     where: tuple[str, str] | None
     data: dict[str, Any]
+    site: str = ""  # the building it says it comes from, if it says so
 
 
 @dataclass(frozen=True, slots=True)

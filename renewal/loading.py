@@ -33,7 +33,7 @@ from connectors.sources import (
 from renewal import marked
 from renewal import rates as card
 from tenants import consents as ledger
-from tenants import ingest, inventory, leases, planner
+from tenants import devices, ingest, inventory, leases, planner
 
 Progress = Callable[[int], None]
 
@@ -84,7 +84,7 @@ FEEDS: dict[str, Feed] = {
     Source.CONTRACTS: Feed(erp.read, leases.enter, erp.COLUMNS, optional=erp.OPTIONAL, masked=erp.masked),
     Source.RATES: Feed(rates.read, card.publish, rates.COLUMNS),
     Source.CONSENTS: Feed(consents.read, ledger.enter, consents.COLUMNS),
-    Source.IOT: Feed(iot.read, ingest.take, is_events=True),
+    Source.IOT: Feed(iot.read, devices.take, is_events=True),
     Source.APP: Feed(behaviour.read, ingest.take, is_events=True),
     Source.TICKETS: Feed(tickets.read, ingest.take, tickets.COLUMNS, is_events=True),
     Source.COMMUNITY: Feed(community.read, _community, community.COLUMNS, is_events=True),

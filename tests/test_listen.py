@@ -3,99 +3,103 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
+import signal
 import subprocess
-import sys
-import time
 from collections.abc import Iterator
-from urllib.parse import urlsplit, urlunsplit
+from pathlib import Path
 
-import paho.mqtt.client as mqtt
 import pytest
 from django.db import connection
 
 from connectors.models import Refusal, Run
 from tenants import clock
 from tenants.models import Alias, Event
+from tests import broker as brokers
+from tests.listener import TOPIC, hello, listening, publish, reading, received, settle, started, until
 from tests.makers import NOW, make_device, make_lease
-from tests.product import ROOT, free_port
 
-MOSQUITTO = shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin")
-pytestmark = [
-    pytest.mark.django_db(transaction=True),
-    pytest.mark.skipif(MOSQUITTO is None, reason="the MQTT listener's test needs the broker mosquitto"),
-]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
-@pytest.fixture
-def broker() -> Iterator[int]:
-    port = free_port()
-    process = subprocess.Popen([str(MOSQUITTO), "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    yield port
-    process.terminate()
-    process.wait()
+@pytest.fixture(params=brokers.BROKERS)
+def broker(request: pytest.FixtureRequest) -> Iterator[int]:
+    with brokers.running(request.param) as port:
+        yield port
 
 
 @pytest.fixture
-def listener(broker: int) -> Iterator[subprocess.Popen[bytes]]:
-    database = urlunsplit(urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{connection.settings_dict['NAME']}"))
-    env = {**os.environ, "DATABASE_URL": database, "MQTT_URL": f"mqtt://127.0.0.1:{broker}"}
-    process = subprocess.Popen([sys.executable, str(ROOT / "manage.py"), "listen"], env=env)
-    yield process
-    process.terminate()
-    assert process.wait(timeout=10) == 0
+def one_broker() -> Iterator[int]:
+    with brokers.running() as port:
+        yield port
 
 
-def publish(port: int, *messages: tuple[str, object]) -> None:
-    client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2)
-    for _attempt in range(100):
-        try:
-            client.connect("127.0.0.1", port)
-            break
-        except ConnectionRefusedError:
-            time.sleep(0.05)  # the broker is starting
-    client.loop_start()
-    for topic, payload in messages:
-        client.publish(topic, payload if isinstance(payload, bytes) else json.dumps(payload), qos=1).wait_for_publish(5)
-    client.disconnect()
-    client.loop_stop()
-
-
-def until(received: int) -> None:
-    deadline = time.monotonic() + 20
-    while Run.objects.get().received < received:
-        assert time.monotonic() < deadline, "not every message arrived"
-        time.sleep(0.05)
-
-
-def test_what_a_meter_says_is_stored_once_and_bad_messages_wait_in_quarantine(
-    broker: int, listener: subprocess.Popen[bytes]
-) -> None:
+def test_what_a_meter_says_is_stored_once_and_bad_messages_wait_in_quarantine(broker: int) -> None:
     clock.set_to(NOW)
     lease = make_lease()
     make_device(lease.unit, "E-1")
-    reading = {
-        "id": "r1",
-        "ts": "2025-12-01T09:00:00+08:00",
-        "metric": "energy",
-        "value": 12.5,
-        "unit": "kWh",
-        "seq": 1,
-    }
-    topic = "site/B1/device/E-1/power"
-    # Until the listener has subscribed, a reading goes to nobody: publish until the first one arrives.
-    deadline = time.monotonic() + 20
-    while not Run.objects.exists():
-        assert time.monotonic() < deadline, "the listener took nothing"
-        publish(broker, (topic, reading))
-    so_far = Run.objects.get().received
-    publish(broker, (topic, reading), (topic, b"{"), ("site/B1/device/E-9/power", {**reading, "id": "r2"}))
-    until(so_far + 3)
+    with listening(broker):
+        said = received()
+        first, unknown = reading("r1"), reading("r2")
+        publish(broker, (TOPIC, first), (TOPIC, first), (TOPIC, b"{"), ("site/B1/device/E-9/power", unknown))
+        until(lambda: received() == said + 4)
     event = Event.objects.get()
     assert (event.source_id, event.unit, event.tenant) == ("r1", lease.unit, lease.tenants.get())
     run = Run.objects.get()
-    assert (run.accepted, run.rejected) == (1, 2)
+    assert (run.accepted, run.duplicate) == (1, 1)
     assert run.received == run.accepted + run.duplicate + run.rejected
-    assert Refusal.objects.count() == 2
+    assert sorted(Refusal.objects.exclude(raw__line="hello").values_list("raw__line", flat=True)) == [
+        "{",
+        json.dumps(unknown | {"topic": "site/B1/device/E-9/power"}),
+    ]
     assert not Alias.objects.filter(ref="E-9").exists()
+
+
+@pytest.mark.skipif(
+    brokers.MOSQUITTO is None, reason="amqtt keeps nothing for a listener that is away, and mosquitto is not installed"
+)
+def test_what_is_said_while_the_listener_is_away_or_killed_is_stored_when_it_is_back(one_broker: int) -> None:
+    clock.set_to(NOW)
+    make_device(make_lease().unit, "E-1")
+    with started(one_broker) as listener:
+        hello(one_broker)
+        listener.send_signal(signal.SIGKILL)
+        listener.wait()
+        publish(one_broker, *((TOPIC, reading(f"r{n}", value=n)) for n in range(300)))
+    with started(one_broker):
+        until(lambda: Event.objects.count() == 300)
+        settle()
+    assert Run.objects.get().accepted == 300
+    assert set(Event.objects.values_list("data__value", flat=True)) == set(range(300))
+
+
+def test_a_connection_to_the_database_that_is_cut_costs_nothing(one_broker: int) -> None:
+    clock.set_to(NOW)
+    make_device(make_lease().unit, "E-1")
+    with listening(one_broker) as listener:
+        for n in range(5):
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                )
+            publish(one_broker, (TOPIC, reading(f"r{n}")))
+            until(lambda n=n: Event.objects.filter(source_id=f"r{n}").exists())  # type: ignore[misc]
+        assert listener.poll() is None
+    assert Event.objects.count() == 5
+
+
+def test_two_listeners_of_one_name_lose_nothing_and_do_not_chase_each_other(one_broker: int, tmp_path: Path) -> None:
+    clock.set_to(NOW)
+    make_device(make_lease().unit, "E-1")
+    log = tmp_path / "log"
+    with listening(one_broker, log) as first, started(one_broker, log) as second:
+        until(lambda: b"is another listener called renewal-listener?" in log.read_bytes(), 30)
+        publish(one_broker, *((TOPIC, reading(f"r{n}")) for n in range(20)))
+        until(lambda: Event.objects.count() == 20, 60)
+        assert _are_running(first, second)
+    # Each pause is twice as long as the one before: 2, 4, 8, … seconds.
+    assert log.read_bytes().count(b"Cut off") <= 8
+
+
+def _are_running(*processes: subprocess.Popen[bytes]) -> bool:
+    return all(process.poll() is None for process in processes)

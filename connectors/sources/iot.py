@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,10 @@ METERS = {"energy": (Kind.POWER_READ, "power", "kWh"), "volume": (Kind.WATER_REA
 WAYS = {way: {"way": way} for way in ("app", "card", "code", "finger")}
 # A door record that is refused keeps nothing of what it said: it is a trace of somebody's movements.
 DOOR = {"withheld": "door"}
+# A device that speaks live is believed about the time within these limits; a file may tell of years.
+AHEAD = timedelta(minutes=5)
+LATE = timedelta(days=7)
+CLOCK = "clock_wrong"  # what a refused live message carries from then on: "ahead" or "late"
 
 
 def read(path: Path) -> Iterator[EventRecord | BadRecord]:
@@ -53,4 +58,27 @@ def event(number: int, message: dict[str, Any]) -> EventRecord:
         raise calls.Problem(_("The topic names another kind of device than the message."))
     where = (AliasSource.DEVICE, device)
     at = calls.moment(message, "ts")
-    return EventRecord(number, Source.IOT, calls.text(message, "id"), kind, at, None, where, data)
+    if CLOCK in message:
+        raise WrongClock(str(message[CLOCK]))
+    return EventRecord(number, Source.IOT, calls.text(message, "id"), kind, at, None, where, data, topic[1])
+
+
+class WrongClock(calls.Problem):
+    """A live message whose time cannot be believed. It is marked, so that replaying it does not make it history."""
+
+    def __init__(self, how: str) -> None:
+        self.how = how
+        if how == "ahead":
+            reason = _("The device's clock is ahead: correct “ts” and remove “%(mark)s”.")
+        else:
+            reason = _("The message is older than 7 days or the clock is behind: correct “ts” and remove “%(mark)s”.")
+        super().__init__(reason % {"mark": CLOCK})
+
+
+def live(event: EventRecord, *, heard_at: datetime) -> EventRecord:
+    """The same event, heard from its device at that moment; raises `WrongClock` if its time cannot be believed."""
+    if event.at > heard_at + AHEAD:
+        raise WrongClock("ahead")
+    if event.at < heard_at - LATE:
+        raise WrongClock("late")
+    return event
