@@ -17,6 +17,8 @@ from tests.product import free_port
 
 MOSQUITTO = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 BROKERS = ["mosquitto", "amqtt"] if MOSQUITTO else ["amqtt"]
+# Measured: amqtt 0.12 queues nothing for a client that is away, nor what a leaving publisher said last at QoS 0.
+KEEPS_LITTLE = "mosquitto is not installed, and amqtt drops what it should keep for a listener"
 
 # Queues without limits: what is lost then is lost by us.
 MOSQUITTO_CONF = """

@@ -54,9 +54,7 @@ def test_what_a_meter_says_is_stored_once_and_bad_messages_wait_in_quarantine(br
     assert not Alias.objects.filter(ref="E-9").exists()
 
 
-@pytest.mark.skipif(
-    brokers.MOSQUITTO is None, reason="amqtt keeps nothing for a listener that is away, and mosquitto is not installed"
-)
+@pytest.mark.skipif(brokers.MOSQUITTO is None, reason=brokers.KEEPS_LITTLE)
 def test_what_is_said_while_the_listener_is_away_or_killed_is_stored_when_it_is_back(one_broker: int) -> None:
     clock.set_to(NOW)
     make_device(make_lease().unit, "E-1")
@@ -88,6 +86,7 @@ def test_a_connection_to_the_database_that_is_cut_costs_nothing(one_broker: int)
     assert Event.objects.count() == 5
 
 
+@pytest.mark.skipif(brokers.MOSQUITTO is None, reason=brokers.KEEPS_LITTLE)
 def test_two_listeners_of_one_name_lose_nothing_and_do_not_chase_each_other(one_broker: int, tmp_path: Path) -> None:
     clock.set_to(NOW)
     make_device(make_lease().unit, "E-1")
