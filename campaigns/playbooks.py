@@ -27,8 +27,9 @@ from tenants.models import Lease, LeaseTenant, Perk
 # Those to whom personal wording may be said: tenant_id. Expects %(channel)s.
 PERSONAL_SQL = f"""
     SELECT consent.tenant_id
-    FROM ({consents.CURRENT_SQL}) consent JOIN tenants_tenant person ON person.id = consent.tenant_id
-    WHERE consent.purpose = 'profiling' AND consent.granted AND NOT person.general_version"""  # noqa: S608
+    FROM ({consents.CURRENT_SQL}) consent
+    WHERE consent.purpose = 'profiling' AND consent.granted
+      AND consent.tenant_id NOT IN ({consents.GENERAL_SQL})"""  # noqa: S608
 
 # A lease there is still something to ask about. Expects `lease`.
 GOES_ON_SQL = """
@@ -67,6 +68,14 @@ UPDATE campaigns_enrolment e SET left_on = %(today)s, left_because = CASE
     ELSE %(renewed)s END
 FROM tenants_lease lease
 WHERE lease.id = e.lease_id AND e.left_on IS NULL AND NOT ({GOES_ON_SQL})
+"""  # noqa: S608
+
+_STRANGE_SQL = f"""
+WITH {features.PERSON_SQL}
+UPDATE campaigns_enrolment e SET left_on = %(today)s, left_because = %(strange)s
+FROM person WHERE person.id = e.tenant_id AND e.left_on IS NULL AND NOT EXISTS (
+    SELECT FROM tenants_leasetenant lt JOIN person holder ON holder.id = lt.tenant_id
+    WHERE lt.lease_id = e.lease_id AND holder.root = person.root)
 """  # noqa: S608
 
 _WITHDRAWN_SQL = f"""
@@ -147,11 +156,15 @@ def leave(*, today: date, now: datetime) -> int:
             "ended": _("ended early"),
             "over": _("the lease is over"),
             "withdrawn": _("no longer agrees to personal wording"),
+            "strange": _("not this person's lease"),
         }
     params = {**Bound(today).values, **words}
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(_OVER_SQL, params)
         left = cursor.rowcount
+        # Of a merge that was undone: the lease is somebody else's.
+        cursor.execute(_STRANGE_SQL, params)
+        left += cursor.rowcount
         cursor.execute(_WITHDRAWN_SQL, params)
         withdrawn = cursor.fetchall()
         general = _general()

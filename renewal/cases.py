@@ -122,7 +122,10 @@ _LET_TO_OTHERS = """exists (
 )"""
 # That somebody still lives there, without a look at the doors: door logs serve no such purpose (PIPL 28).
 _STILL_THERE = """exists (
-    select from tenants_leasetenant lt join tenants_event e on e.tenant_id = lt.tenant_id
+    select from tenants_leasetenant lt join tenants_tenant t on t.id = lt.tenant_id
+    join tenants_tenant u
+        on u.id = coalesce(t.merged_into_id, t.id) or u.merged_into_id = coalesce(t.merged_into_id, t.id)
+    join tenants_event e on e.tenant_id = u.id
     where lt.lease_id = l.id and e.at <= %(now)s
         and e.kind in ('facility.used', 'ticket.reported', 'payment.made')
         and (e.at at time zone 'Asia/Shanghai')::date > l.last_day

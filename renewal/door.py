@@ -8,10 +8,12 @@ import re
 import unicodedata
 from contextlib import suppress
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import Exists, F, OuterRef
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models.functions import Coalesce
 from django.utils.translation import gettext, override
 from django.utils.translation import gettext_lazy as _
 
@@ -143,12 +145,20 @@ def _tenant(phone: str) -> Tenant | None:
     """Whoever has this number on file; the one with the lease that ends next, if it is on file twice."""
     lease = _lease(phone)
     of_phone = Tenant.objects.filter(phone=phone, merged_into__isnull=True).order_by("-pk")
-    return (of_phone.filter(pk__in=lease.tenants.all()).first() if lease else None) or of_phone.first()
+    return (of_phone.filter(pk__in=_people(lease)).first() if lease else None) or of_phone.first()
+
+
+def _people(lease: Lease) -> QuerySet[Any]:
+    """Who is on a lease, as the person each turned out to be."""
+    return lease.tenants.values_list(Coalesce("merged_into_id", "pk"), flat=True)
 
 
 def _lease(phone: str) -> Lease | None:
     """Their lease that has a case: the newest."""
-    theirs = Lease.objects.filter(tenants__phone=phone, tenants__merged_into__isnull=True, state=Lease.State.SIGNED)
+    of_phone = Tenant.objects.filter(phone=phone, merged_into__isnull=True).values("pk")
+    theirs = Lease.objects.filter(
+        Q(tenants__in=of_phone) | Q(tenants__merged_into__in=of_phone), state=Lease.State.SIGNED
+    )
     with_case = theirs.filter(Exists(Case.objects.filter(lease=OuterRef("pk"))))
     return with_case.order_by("-last_day", "-pk").first()
 

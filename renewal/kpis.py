@@ -130,10 +130,11 @@ where {DECIDED} and u.building_id = any(%(buildings)s)
 group by coalesce(m.state, 'push_' || p.state), {BY_BUILDING}
 """  # noqa: S608
 CLICKS = f"""
-select u.building_id, count(distinct p.tenant_id),
-    count(distinct p.tenant_id) filter (where k.proven_at <= %(until)s),
-    count(distinct p.tenant_id) filter (where k.opened_at <= %(until)s)
+select u.building_id, count(distinct coalesce(t.merged_into_id, t.id)),
+    count(distinct coalesce(t.merged_into_id, t.id)) filter (where k.proven_at <= %(until)s),
+    count(distinct coalesce(t.merged_into_id, t.id)) filter (where k.opened_at <= %(until)s)
 from campaigns_push p
+join tenants_tenant t on t.id = p.tenant_id
 join tenants_lease l on l.id = p.lease_id
 join tenants_unit u on u.id = l.unit_id
 join tenants_message m on m.id = p.message_id

@@ -9,7 +9,7 @@ from django.db import transaction
 
 from renewal import agreement, offers, proposals, quotes, roadmap, signing, story
 from renewal.models import Case, FilingTask, Proposal, Signature
-from tenants import links
+from tenants import consents, links
 from tenants.models import Click, Grant, Lease, Link, Tenant
 
 
@@ -64,9 +64,10 @@ class After:
 
 def link_of(pk: int, *, even_if_closed: bool, now: datetime) -> Link:
     """The link a browser has opened, if it still opens anything. Raises as `links.find`."""
-    link = Link.objects.select_related("tenant", "lease__unit__building").filter(pk=pk).first()
+    link = Link.objects.select_related("tenant__merged_into", "lease__unit__building").filter(pk=pk).first()
     if link is None:
         raise links.Unknown
+    links.as_person(link)
     if even_if_closed:
         return link
     if link.revoked_at is not None:
@@ -133,7 +134,7 @@ def after(link: Link, *, today: date) -> After | None:
 @transaction.atomic
 def prefer_general(tenant: Tenant, *, general: bool) -> None:
     """From now on the tenant sees the version that knows nothing about them (or no longer does)."""
-    Tenant.objects.filter(pk=tenant.pk).update(general_version=general)
+    consents.choose_general(tenant, general=general)
 
 
 def fit(choice: offers.Choice | None, card: offers.Card) -> offers.Choice:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
+from django.db.models import Q
+
 from renewal import offers
 from tenants.models import Lease, Tenant
 
@@ -21,7 +23,8 @@ class Step:
 
 def living_since(tenant: Tenant) -> date:
     """The first day of the tenant's first lease."""
-    first = Lease.objects.filter(tenants=tenant, state=Lease.State.SIGNED).order_by("first_day").first()
+    theirs = Lease.objects.filter(Q(tenants=tenant) | Q(tenants__merged_into=tenant), state=Lease.State.SIGNED)
+    first = theirs.order_by("first_day").first()
     assert first is not None  # noqa: S101 — asked only of people who have just signed
     return first.first_day
 

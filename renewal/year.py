@@ -191,10 +191,12 @@ def paid_on_time(subjects: Sequence[Subject], today: date) -> Found:
 def activities_held(subjects: Sequence[Subject], today: date) -> Found:
     """Activities that took place in the building: days with a title, whoever came."""
     sql = f"""
-        with held as (
+        with recursive {PERSON_SQL}, held as (
             select u.building_id, e.data->>'activity' as activity, (e.at at time zone '{_HERE}')::date as day
             from tenants_event e
-            join tenants_leasetenant lt on lt.tenant_id = e.tenant_id
+            join person who on who.id = e.tenant_id
+            join person holder on holder.root = who.root
+            join tenants_leasetenant lt on lt.tenant_id = holder.id
             join tenants_lease l on l.id = lt.lease_id and l.state = 'signed'
                 and (e.at at time zone '{_HERE}')::date between l.first_day and l.last_day
             join tenants_unit u on u.id = l.unit_id

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from django.db import connection
+from django.db.models import Max, Q
 from django.utils.translation import gettext as _
 
 from connectors.records import AliasSource, BadRecord, ConsentRecord
@@ -35,6 +36,9 @@ CURRENT_SQL = """
     ORDER BY coalesce(t.merged_into_id, t.id), line.purpose, line.at DESC, line.granted, line.id DESC
 """
 
+# The people who chose the version that knows nothing about them: one of their rows says so (PIPL 24).
+GENERAL_SQL = "SELECT coalesce(merged_into_id, id) FROM tenants_tenant WHERE general_version"
+
 # The same for one person, without reading the others' lines: to be formatted with the SQL that names them.
 CURRENT_OF_ONE_SQL = """
     SELECT line.granted
@@ -51,7 +55,7 @@ def holds(tenant: Tenant, purpose: str, *, channel: str) -> bool:
     with connection.cursor() as cursor:
         cursor.execute(
             CURRENT_OF_ONE_SQL.format(purpose="%(purpose)s", person="%(person)s"),
-            {"purpose": purpose, "channel": channel, "person": tenant.merged_into_id or tenant.pk},
+            {"purpose": purpose, "channel": channel, "person": _person(tenant)},
         )
         row = cursor.fetchone()
     return bool(row and row[0])
@@ -84,12 +88,29 @@ def record(
 
 def refuse_marketing(tenant: Tenant, *, now: datetime, proof: str) -> None:
     """`tenant` hears no more offers on any channel, from this moment, whatever the ledger said before."""
-    latest = (
-        Consent.objects.filter(tenant=tenant, purpose=MARKETING).order_by("-at").values_list("at", flat=True).first()
-    )
+    rows = list(Tenant.objects.filter(Q(pk=_person(tenant)) | Q(merged_into=_person(tenant))).order_by("pk"))
+    latest = Consent.objects.filter(tenant__in=rows, purpose=MARKETING).aggregate(at=Max("at"))["at"]
     # A line dated ahead of our clock must not outlive a refusal that was given after it.
     at = max(now, latest + timedelta(microseconds=1)) if latest else now
-    record(tenant, purpose=MARKETING, channel=ANY, granted=False, at=at, text_version="", proof=proof, now=now)
+    # Whoever turns out to be two people has refused as both.
+    for row in rows:
+        record(row, purpose=MARKETING, channel=ANY, granted=False, at=at, text_version="", proof=proof, now=now)
+
+
+def chose_general(tenant: Tenant) -> bool:
+    """Whether the person chose the version that knows nothing about them."""
+    person = _person(tenant)
+    return Tenant.objects.filter(Q(pk=person) | Q(merged_into=person), general_version=True).exists()
+
+
+def choose_general(tenant: Tenant, *, general: bool) -> None:
+    """The person, as whatever row we know them, chose that version, or chose to be known again."""
+    person = _person(tenant)
+    Tenant.objects.filter(Q(pk=person) | Q(merged_into=person)).update(general_version=general)
+
+
+def _person(tenant: Tenant) -> int:
+    return tenant.merged_into_id or tenant.pk
 
 
 def enter(records: Iterable[ConsentRecord | BadRecord], *, now: datetime) -> Counts:

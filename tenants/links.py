@@ -10,11 +10,12 @@ import base64
 import hashlib
 import hmac
 import re
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Literal
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 
 from tenants import clock
 from tenants.models import Click, Lease, Link, Tenant
@@ -76,13 +77,20 @@ def find(token: str, *, now: datetime) -> Link:
     """The live link of this token. Raises `Unknown`, `Expired` or `Revoked`; changes nothing."""
     if not TOKEN.fullmatch(token):
         raise Unknown
-    link = Link.objects.select_related("tenant", "lease").filter(token_hash=_hash(token)).first()
+    link = Link.objects.select_related("tenant__merged_into", "lease").filter(token_hash=_hash(token)).first()
     if link is None:
         raise Unknown
+    as_person(link)
     if link.revoked_at is not None:
         raise Revoked(link)
     if link.expires_at <= now:
         raise Expired(link)
+    return link
+
+
+def as_person(link: Link) -> Link:
+    """The link in hand speaks of the person its tenant turned out to be; the row keeps the tenant it was made for."""
+    link.tenant = link.tenant.merged_into or link.tenant
     return link
 
 
@@ -104,6 +112,24 @@ def prove(link: Link, *, proof: Literal["gesture", "code"], now: datetime) -> Cl
 def revoke(lease: Lease, *, purpose: str, now: datetime) -> int:
     """No link of this lease and purpose opens any more; says how many did until now."""
     return Link.objects.filter(lease=lease, purpose=purpose, revoked_at__isnull=True).update(revoked_at=now)
+
+
+def revoke_strangers(tenants: Collection[int], *, now: datetime) -> int:
+    """No link of these tenants opens for a lease they are not on; says how many did until now."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE tenants_link link SET revoked_at = %(now)s
+            FROM tenants_tenant reader
+            WHERE link.tenant_id = ANY(%(tenants)s) AND link.revoked_at IS NULL AND reader.id = link.tenant_id
+              AND NOT EXISTS (
+                SELECT FROM tenants_leasetenant lt JOIN tenants_tenant t ON t.id = lt.tenant_id
+                WHERE lt.lease_id = link.lease_id
+                  AND coalesce(t.merged_into_id, t.id) = coalesce(reader.merged_into_id, reader.id))
+            """,
+            {"now": now, "tenants": list(tenants)},
+        )
+        return cursor.rowcount
 
 
 def _token(carrier: str) -> str:

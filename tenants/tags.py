@@ -53,8 +53,8 @@ _COMMON_SQL = f"""
 who AS (SELECT person.id, person.root FROM person JOIN tenants_feature f ON f.tenant_id = person.root),
 agreed AS (
     SELECT consent.tenant_id
-    FROM ({consents.CURRENT_SQL}) consent JOIN tenants_tenant t ON t.id = consent.tenant_id
-    WHERE consent.purpose = 'profiling' AND consent.granted AND NOT t.general_version
+    FROM ({consents.CURRENT_SQL}) consent
+    WHERE consent.purpose = 'profiling' AND consent.granted AND consent.tenant_id NOT IN ({consents.GENERAL_SQL})
 ),
 {features.REPAIR_SQL.format(narrow="")}"""  # noqa: S608
 
@@ -120,8 +120,8 @@ FROM (
             max(bill.data->>'month') FILTER (WHERE mood.id IS NOT NULL) OVER (PARTITION BY who.root) AS last_answered
         FROM tenants_event bill
         JOIN who ON who.id = bill.tenant_id
-        LEFT JOIN tenants_event mood ON mood.tenant_id = bill.tenant_id AND mood.kind = 'mood.given'
-            AND mood.at < %(until)s AND mood.data->>'bill' = bill.data->>'bill'
+        LEFT JOIN (tenants_event mood JOIN who giver ON giver.id = mood.tenant_id) ON giver.root = who.root
+            AND mood.kind = 'mood.given' AND mood.at < %(until)s AND mood.data->>'bill' = bill.data->>'bill'
         WHERE bill.kind = 'bill.issued' AND bill.at >= %(since_365)s AND bill.at < %(until)s
     ) answered
     WHERE month <= last_answered

@@ -3,7 +3,7 @@
 The rows are a function of the `ticket.*` events, worked out anew for all of them at once, so it does
 not matter in which order files arrived or how often this ran. The rule:
 
-* A report belongs to the unit its event names, or else to the unit the tenant rented that day.
+* A report belongs to the unit its event names, or else to the unit the person rented that day.
 * It joins the order of its fingerprint (unit and category) that is not finished when it comes;
   otherwise it opens a new one. An order is finished by the last finish of its reports. A report that the
   ticket system never closes is closed with the first finish of its fingerprint that comes after it.
@@ -47,8 +47,11 @@ with reported as (
 ), located as (
     select r.*, coalesce(r.unit_id, (
         select l.unit_id
-        from tenants_leasetenant lt join tenants_lease l on l.id = lt.lease_id
-        where lt.tenant_id = r.tenant_id and l.state = 'signed'
+        from tenants_tenant who
+        join tenants_tenant row on row.id = coalesce(who.merged_into_id, who.id)
+            or row.merged_into_id = coalesce(who.merged_into_id, who.id)
+        join tenants_leasetenant lt on lt.tenant_id = row.id join tenants_lease l on l.id = lt.lease_id
+        where who.id = r.tenant_id and l.state = 'signed'
             and (r.at at time zone 'Asia/Shanghai')::date between l.first_day and l.last_day
         order by l.first_day desc, l.id desc limit 1
     )) as of_unit

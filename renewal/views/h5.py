@@ -76,7 +76,7 @@ def read(request: HttpRequest, key: str) -> HttpResponse:
         "building": link.lease.unit.building.name,
         "today": words.day(clock.today()),
         "last_day": words.day(link.lease.last_day),
-        "general": link.tenant.general_version,
+        "general": consents.chose_general(link.tenant),
         "story": [{"icon": words.ICONS.get(card.code, card.code), "card": card} for card in letter.story],
         "offer": words.offer(letter),
         "say": request.GET.get("say", ""),

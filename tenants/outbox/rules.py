@@ -25,6 +25,10 @@ FACTS = f"""
             SELECT FROM tenants_lease next WHERE next.renews_id = m.lease_id AND next.state <> 'void'
         ) AS is_answered,
         m.claims_id IS NOT NULL AND NOT coalesce(a.withdrawn_at IS NULL AND a.until >= %(today)s, false) AS is_untrue,
+        m.tenant_id IS NOT NULL AND m.lease_id IS NOT NULL AND NOT EXISTS (
+            SELECT FROM tenants_leasetenant lt JOIN tenants_tenant holder ON holder.id = lt.tenant_id
+            WHERE lt.lease_id = m.lease_id AND coalesce(holder.merged_into_id, holder.id) = person.id
+        ) AS is_strange,
         m.klass = 'marketing' AND NOT coalesce((
             {consents.CURRENT_OF_ONE_SQL.format(purpose="'marketing'", person="person.id")}
         ), false) AS is_refused,
@@ -70,6 +74,8 @@ def _verdict(row: dict[str, Any], told_just_now: bool, now: datetime) -> Verdict
         return "cancelled", _("The lease has been renewed."), None
     if is_marketing and row["is_over"]:
         return "cancelled", _("The lease has ended."), None
+    if row["is_strange"]:
+        return "cancelled", _("The lease is not this person's."), None
     if row["is_untrue"]:
         return "suppressed", _("The announcement it speaks of no longer holds."), None
     if row["is_refused"]:
