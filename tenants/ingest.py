@@ -72,20 +72,22 @@ COPY = "COPY staged FROM STDIN"
 
 # One statement a batch. An event belongs to the tenant its alias or the lease of that day names, whoever they
 # turned out to be. One whose own alias is unknown belongs to whoever held the unit on that day, if a unit is named,
-# and waits if none is. A line with one bad event is refused whole. Door logs are stored only under a consent
-# that covers their moment and has not been withdrawn since, and never wait.
+# and waits if none is. A line with one bad event is refused whole. Door logs are stored only under the tenant's own
+# consent that covers their moment, if the person has not withdrawn theirs since under any row; and never wait.
 STORE = f"""
     WITH
     held AS MATERIALIZED ({HELD_SQL}),
     door AS MATERIALIZED (
-        SELECT coalesce(tenant.merged_into_id, tenant.id) AS root, line.granted, line.at AS from_at,
-            lead(line.at, 1, 'infinity') OVER answers AS to_at,
-            last_value(line.granted) OVER (
-                answers ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING) AS still
+        SELECT line.tenant_id, line.granted, line.at AS from_at, lead(line.at, 1, 'infinity') OVER own AS to_at,
+            last_value(line.granted) OVER (own ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)
+            AND last_value(line.granted) OVER (person ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)
+            AS still
         FROM tenants_consent line JOIN tenants_tenant tenant ON tenant.id = line.tenant_id
         WHERE line.purpose = 'door_logs'
-        WINDOW answers AS (
-            PARTITION BY coalesce(tenant.merged_into_id, tenant.id) ORDER BY line.at, line.granted DESC, line.id)
+        WINDOW
+            own AS (PARTITION BY line.tenant_id ORDER BY line.at, line.granted DESC, line.id),
+            person AS (
+                PARTITION BY coalesce(tenant.merged_into_id, tenant.id) ORDER BY line.at, line.granted DESC, line.id)
     ),
     resolved AS MATERIALIZED (
         SELECT staged.*, coalesce(who.tenant_id, held.tenant_id) AS tenant_id, place.unit_id,
@@ -95,15 +97,14 @@ STORE = f"""
                 WHEN staged.kind <> 'door.opened' THEN NULL
                 WHEN who.tenant_id IS NULL AND place.unit_id IS NULL THEN 'person'
                 WHEN staged.at < %(door_from)s THEN 'old door'
-                WHEN door.root IS NULL THEN 'door'
+                WHEN door.tenant_id IS NULL THEN 'door'
             END AS problem
         FROM staged
         LEFT JOIN tenants_alias who ON who.source = staged.who_source AND who.ref = staged.who_ref
-        LEFT JOIN tenants_tenant person ON person.id = who.tenant_id
         LEFT JOIN tenants_alias place ON place.source = staged.where_source AND place.ref = staged.where_ref
         LEFT JOIN held ON held.unit_id = place.unit_id AND staged.at >= held.from_at AND staged.at < held.to_at
         LEFT JOIN door ON staged.kind = 'door.opened' AND door.granted AND door.still
-            AND door.root = coalesce(person.merged_into_id, person.id, held.root)
+            AND door.tenant_id = coalesce(who.tenant_id, held.tenant_id)
             AND staged.at >= door.from_at AND staged.at < door.to_at
     ),
     bad AS (
