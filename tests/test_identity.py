@@ -178,7 +178,12 @@ def test_a_link_to_anothers_lease_stops_opening_when_they_are_two_again() -> Non
     made = merge(person, old)
     tokens = {}
     for lease in (ours, theirs):
-        facts = {"tenant": person, "lease": lease, "purpose": "proposal", "expires_at": NOW + timedelta(days=9)}
+        facts: dict[str, Any] = {
+            "tenant": person,
+            "lease": lease,
+            "purpose": "proposal",
+            "expires_at": NOW + timedelta(days=9),
+        }
         _link, tokens[lease.pk] = links.mint(f"message:{lease.pk}", **facts, now=NOW)
     assert links.find(tokens[theirs.pk], now=NOW).lease == theirs
     unmerge(made)
@@ -250,13 +255,14 @@ def play(history: Iterable[Op]) -> None:
         match op:
             case ("view", i, days):
                 at = NOW - timedelta(days=days)
-                facts = (Kind.APP_VIEWED, at, ("app", f"u-{i}"), None, {"name": "home"})
-                ingest.take([EventRecord(1, "app", f"v{n}", *facts)], now=now)
+                who = ("app", f"u-{i}")
+                ingest.take([EventRecord(1, "app", f"v{n}", Kind.APP_VIEWED, at, who, None, {"name": "home"})], now=now)
             case ("read" | "door" as what, slot, days):
                 at = NOW - timedelta(days=days)
-                kind, data = (Kind.POWER_READ, {"value": n}) if what == "read" else (Kind.DOOR_OPENED, {"way": "app"})
-                facts = (kind, at, None, ("device", f"P-{UNITS[slot]}"), data)
-                ingest.take([EventRecord(1, "iot", f"r{n}", *facts)], now=now)
+                kind = Kind.POWER_READ if what == "read" else Kind.DOOR_OPENED
+                data = {"value": n} if what == "read" else {"way": "app"}
+                where = ("device", f"P-{UNITS[slot]}")
+                ingest.take([EventRecord(1, "iot", f"r{n}", kind, at, None, where, data)], now=now)
             case ("lease", i, slot):
                 leases.apply(contract(n, i, slot), now=now)
             case ("account", i):
@@ -265,9 +271,9 @@ def play(history: Iterable[Op]) -> None:
                 line = ConsentRecord(1, phone(i), purpose, "any", True, NOW - timedelta(days=80, minutes=n), "1", "表")
                 consents.enter([line], now=now)
             case ("merge", i, j):
-                pair = [Alias.objects.filter(source="phone", ref=phone(each)).first() for each in (i, j)]
-                if all(pair):
-                    kept, merged = (Tenant.objects.get(pk=alias.tenant_id) for alias in pair if alias)
+                known = identity.tenants_by("phone", [phone(i), phone(j)])
+                if len({phone(i), phone(j)} & set(known)) == len({i, j}):
+                    kept, merged = (Tenant.objects.get(pk=known[phone(each)]) for each in (i, j))
                     with suppress(merges.NotMergeable):
                         merges.merge(kept, merged, reason="同一人", by=None, now=now)
             case ("undo", nth):
