@@ -251,7 +251,7 @@ class Desk:
         for terms in reversed(revisions):
             for party in parties_of(terms):
                 origin = f"contracts {number} r{terms['revision']}"
-                register.learn(party, register.who(party, revisions), origin=origin)
+                register.learn(party, revisions, origin=origin)
         parties = party_at({terms["revision"]: terms for terms in revisions}, lease.revision)
         people = [register.who(party, revisions) for party in parties]
         if register.join(number, revisions, people, lease=lease.pk, busy=lambda: self._named_besides(number)):

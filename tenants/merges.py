@@ -15,7 +15,7 @@ from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
 from connectors.records import AliasSource
-from tenants import clock, features, links
+from tenants import clock, features, links, recording
 from tenants.models import Alias, Merge, Tenant, User
 
 # Two at once might each be right alone and close a ring together. Readers are not held up.
@@ -73,7 +73,7 @@ def root_of(tenant: Tenant) -> int:
 
 @transaction.atomic
 def merge(kept: Tenant, merged: Tenant, *, reason: str, by: User | None, now: datetime) -> Merge:
-    """Both are one person, who goes by the name and the phone of `kept`; raises `NotMergeable`."""
+    """Both are one person, seen as `kept`, whose name and phone are of the latest contract; raises `NotMergeable`."""
     if not (reason := reason.strip()):
         raise NotMergeable(_("Please say why they are one person."))
     with connection.cursor() as cursor:
@@ -142,4 +142,6 @@ def _follow(people: Collection[int], *, now: datetime) -> None:
     """`merged_into` says what the standing merges say, and the feature rows of these people follow."""
     with connection.cursor() as cursor:
         cursor.execute(_ROOTS_SQL)
+    # The name and the phone on file are those of the person's latest contract, under whichever row it stands.
+    recording.settle_contacts(sorted({row for person in people for row in rows_of(person)}))
     features.refresh(today=clock.day_of(now), now=now, tenants=people)

@@ -16,7 +16,7 @@ from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from connectors.records import AliasSource
-from tenants import identity
+from tenants import features, identity
 from tenants.models import Alias, LeaseTenant, Merge, Tenant
 from tenants.terms import Party, Ref, Terms, parties_of
 
@@ -32,9 +32,10 @@ class Register:
     kept_apart: set[frozenset[int]]  # pairs a person has told apart again
     cards: dict[int, set[str]]  # hashes of identity numbers, by `id()` of the person
     named: dict[Ref, int]  # the tenant an alias names, whoever they were merged into
+    names: dict[int, set[str]]  # what else somebody is called, by id: the names of rows that were merged into them
     learnt: dict[Ref, Tenant] = field(default_factory=dict)  # what is new here
     origins: dict[Ref, str] = field(default_factory=dict)  # what told us of it
-    beside: dict[Ref, Ref] = field(default_factory=dict)  # the phone it was named beside
+    beside: dict[Ref, Ref] = field(default_factory=dict)  # what the person was known by when it was learnt
     joined: list[tuple[Tenant, Tenant, str]] = field(default_factory=list)  # kept, merged, contract
 
     @classmethod
@@ -63,30 +64,44 @@ class Register:
             leases[merged_into or tenant].add(lease)
         undone = Merge.objects.filter(undone_at__isnull=False).filter(Q(kept__in=by_id) | Q(merged__in=by_id))
         apart = {frozenset(pair) for pair in undone.values_list("kept", "merged")}
-        return cls(now, people, by_id, leases, apart, cards, named)
+        names: dict[int, set[str]] = defaultdict(set)
+        for merged in Tenant.objects.filter(merged_into__in=by_id):
+            names[merged.merged_into_id or merged.pk].add(merged.name)
+        return cls(now, people, by_id, leases, apart, cards, named, names)
 
     def who(self, party: Party, revisions: Iterable[Terms]) -> Tenant:
         """The person; `revisions` are those that stand of the same contract."""
+        if ref := self._known_by(party, revisions):
+            return self.people[ref]
+        return Tenant(name=party.name, phone=party.phone, created_at=self.now)
+
+    def _known_by(self, party: Party, revisions: Iterable[Terms]) -> Ref | None:
+        """The alias that says who it is."""
         # The phone first, then the card.
         for source in (AliasSource.PHONE, AliasSource.ID_HASH):
             for ref in party.refs:
-                if ref[0] == source and (owner := self.people.get(ref)):
-                    return owner
+                if ref[0] == source and ref in self.people:
+                    return ref
         for terms in revisions:
             for other in parties_of(terms):
-                if other.name == party.name and (owner := self.people.get(other.refs[0])):
-                    return owner
+                if other.name == party.name and other.refs[0] in self.people:
+                    return other.refs[0]
         for ref in party.refs:
-            if (owner := self.people.get(ref)) and owner.name == party.name:
-                return owner
-        return Tenant(name=party.name, phone=party.phone, created_at=self.now)
+            if (owner := self.people.get(ref)) and self._is_called(owner, party.name):
+                return ref
+        return None
 
-    def learn(self, party: Party, person: Tenant, *, origin: str) -> None:
+    def _is_called(self, owner: Tenant, name: str) -> bool:
+        return owner.name == name or name in self.names.get(owner.pk or 0, ())
+
+    def learn(self, party: Party, revisions: Iterable[Terms], *, origin: str) -> None:
         """What the contract calls the person stands for them, where it stands for nobody yet."""
+        known_by = self._known_by(party, revisions) or party.refs[0]
+        person = self.who(party, revisions)
         for ref in party.refs:
             if ref not in self.people:
                 self.people[ref] = self.learnt[ref] = person
-                self.origins[ref], self.beside[ref] = origin, party.refs[0]
+                self.origins[ref], self.beside[ref] = origin, known_by
                 if ref[0] == AliasSource.ID_HASH:
                     self.cards[id(person)].add(ref[1])
 
@@ -106,7 +121,7 @@ class Register:
                     continue
                 if any(owner is one for one in theirs):
                     continue  # a revision corrects the name, or the card
-                if owner.name != party.name:
+                if not self._is_called(owner, party.name):
                     return self._stranger(ref, owner, party)
                 cards = self.cards[id(owner)]
                 if party.id_hash and cards and party.id_hash not in cards:
@@ -185,18 +200,27 @@ class Register:
 
     def stands_as(self, party: Party) -> int:
         """The tenant to whom the contract gives a place: the one its phone names, so that a merge can be undone."""
-        return self.named.get(party.refs[0]) or self.people[party.refs[0]].pk
+        return self._named(party.refs[0]) or self.people[party.refs[0]].pk
+
+    def _named(self, ref: Ref) -> int | None:
+        """The tenant an alias names; of one that is new here, the one who was known by another beside it."""
+        passed: set[Ref] = set()
+        while ref not in self.named and ref in self.beside and ref not in passed:
+            passed.add(ref)
+            ref = self.beside[ref]
+        return self.named.get(ref)
 
     def write(self) -> None:
         """The database knows these people by what stands for them."""
         people = {id(person): person for person in self.learnt.values() if not person.pk}
         Tenant.objects.bulk_create(people.values())
-        owners = {ref: self.named.get(self.beside[ref]) or person.pk for ref, person in self.learnt.items()}
+        owners = {ref: self._named(ref) or person.pk for ref, person in self.learnt.items()}
         identity.name_tenants(owners, now=self.now, origins=self.origins)
         for keep, other, number in self.joined:
             reason = _("contract %(number)s names them as one person") % {"number": number}
             Merge.objects.create(kept=keep, merged=other, reason=reason, by=None, at=self.now)
             Tenant.objects.filter(Q(pk=other.pk) | Q(merged_into=other)).update(merged_into=keep)
+            features.mark([keep.pk, other.pk], now=self.now)
 
 
 def _aliases(refs: Collection[Ref]) -> Iterable[Alias]:

@@ -106,6 +106,12 @@ def settle_links(leases: list[int], people: list[int]) -> None:
             cursor.execute(LATEST_CONTACT, {"leases": leases, "people": people})
 
 
+def settle_contacts(people: list[int]) -> None:
+    """The name and the phone on file of these people are those of their latest contracts."""
+    with connection.cursor() as cursor:
+        cursor.execute(LATEST_CONTACT, {"leases": [], "people": people})
+
+
 def _write_leases(desk: Desk) -> None:
     leases = [desk.leases[number] for number in desk.placed]
     write_rows(leases)
@@ -119,7 +125,7 @@ def _write_leases(desk: Desk) -> None:
         }
         for row in desk.standing.get(lease.pk, []):
             root = _root(desk, row.tenant)
-            if root in wanted and wanted[root][1] == row.is_primary:
+            if root in wanted and wanted[root] == (row.tenant_id, row.is_primary):
                 del wanted[root]
             else:
                 gone.append(row.pk)
