@@ -15,8 +15,8 @@ COLUMNS = ("账单号", "合同编号", "月份", "金额", "出账时间", "心
 MOODS = {"": None, "😊": "good", "😐": "soso", "😞": "bad"}
 
 
-def read(path: Path) -> Iterator[EventRecord | BadRecord]:
-    return sheet.read(path, COLUMNS, _bill)
+def read(path: Path, mapping: sheet.Chosen | None = None) -> Iterator[EventRecord | BadRecord]:
+    return sheet.read(path, "bills", _bill, mapping)
 
 
 def _bill(line: int, row: cells.Row) -> Iterator[EventRecord]:

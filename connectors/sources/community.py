@@ -15,8 +15,8 @@ ANNOUNCEMENT = "公告"
 KINDS = {"活动": Kind.COMMUNITY_JOINED, "发言": Kind.COMMUNITY_POSTED, ANNOUNCEMENT: None}
 
 
-def read(path: Path) -> Iterator[EventRecord | AnnouncementRecord | BadRecord]:
-    return sheet.read(path, COLUMNS, _entry)
+def read(path: Path, mapping: sheet.Chosen | None = None) -> Iterator[EventRecord | AnnouncementRecord | BadRecord]:
+    return sheet.read(path, "community", _entry, mapping)
 
 
 def _entry(line: int, row: cells.Row) -> Iterator[EventRecord | AnnouncementRecord]:

@@ -13,8 +13,8 @@ PURPOSES = {"续租优惠": "marketing", "个性化": "profiling", "门锁记录
 CHANNELS = {"全部": "any", "手机": "phone", "短信": "sms", "微信": "wechat"}
 
 
-def read(path: Path) -> Iterator[ConsentRecord | BadRecord]:
-    return sheet.read(path, COLUMNS, _consent)
+def read(path: Path, mapping: sheet.Chosen | None = None) -> Iterator[ConsentRecord | BadRecord]:
+    return sheet.read(path, "consents", _consent, mapping)
 
 
 def _consent(line: int, row: cells.Row) -> Iterator[ConsentRecord]:

@@ -21,8 +21,8 @@ OPTIONAL = ("同住人", "身份证号", "微信openid", "快递柜账号")
 MOST_COTENANTS = 9
 
 
-def read(path: Path) -> Iterator[ContractRecord | BadRecord]:
-    return sheet.read(path, COLUMNS, _contract)
+def read(path: Path, mapping: sheet.Chosen | None = None) -> Iterator[ContractRecord | BadRecord]:
+    return sheet.read(path, "contracts", _contract, mapping)
 
 
 def _contract(line: int, row: cells.Row) -> Iterator[ContractRecord]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -10,6 +11,10 @@ from pathlib import Path
 from django.utils.translation import gettext as _
 
 from connectors.sources import Unusable
+
+WORKBOOKS = {".xlsx", ".xlsm", ".xls", ".xlsb", ".et"}
+STARTS = {b"PK\x03\x04": "workbook", b"\xd0\xcf\x11\xe0": "workbook"}  # a zip archive; Microsoft's older container
+PAGE = re.compile(rb"\s*<(!doctype|html|head|meta|table|\?xml|body|style|!--)", re.IGNORECASE)
 
 
 def check(path: Path) -> None:
@@ -30,6 +35,17 @@ def check(path: Path) -> None:
         raise Unusable(_("%(name)s cannot be opened.") % {"name": path}) from broken
     if not os.access(path, os.R_OK):
         raise Unusable(_("%(name)s may not be read by this account.") % {"name": path.name})
+
+
+def kind_of(path: Path) -> str:
+    """What the file is by its content: "workbook", "page" (of the web), "text", or "other"."""
+    with path.open("rb") as file:
+        start = file.read(4096)
+    if kind := STARTS.get(start[:4]):
+        return kind
+    if PAGE.match(start.removeprefix(b"\xef\xbb\xbf")):
+        return "page"
+    return "other" if b"\0" in start and start[:2] not in (b"\xff\xfe", b"\xfe\xff") else "text"
 
 
 def lines(path: Path) -> Iterator[tuple[int, str]]:

@@ -12,8 +12,8 @@ COLUMNS = ("流水号", "合同编号", "项目", "金额", "应付日", "支付
 ITEMS = {"房租": "rent", "水电": "utility"}
 
 
-def read(path: Path) -> Iterator[EventRecord | BadRecord]:
-    return sheet.read(path, COLUMNS, _payment)
+def read(path: Path, mapping: sheet.Chosen | None = None) -> Iterator[EventRecord | BadRecord]:
+    return sheet.read(path, "payments", _payment, mapping)
 
 
 def _payment(line: int, row: cells.Row) -> Iterator[EventRecord]:

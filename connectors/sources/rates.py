@@ -13,8 +13,8 @@ from connectors.sources import cells, sheet
 COLUMNS = ("楼栋编号", "户型", "租期月数", "免租月数", "月租金", "签约起", "签约止")
 
 
-def read(path: Path) -> Iterator[RateRecord | BadRecord]:
-    return sheet.read(path, COLUMNS, _rate)
+def read(path: Path, mapping: sheet.Chosen | None = None) -> Iterator[RateRecord | BadRecord]:
+    return sheet.read(path, "rates", _rate, mapping)
 
 
 def _rate(line: int, row: cells.Row) -> Iterator[RateRecord]:

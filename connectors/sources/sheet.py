@@ -1,29 +1,73 @@
-"""Rows of a CSV file or an Excel workbook as dictionaries, by the names in the header row."""
+"""Rows of a text file or a workbook under the names of our columns, whatever the file calls them."""
 
 from __future__ import annotations
 
-import csv
-import warnings
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-import openpyxl
 from django.utils.translation import gettext as _
 
 from connectors.records import BadRecord
-from connectors.sources import Unusable, cells, files
+from connectors.sources import Unusable, books, cells, columns, files, texts
+from connectors.sources.table import Header, Table, find, fullest
 
 R = TypeVar("R")
-ZIP = b"PK\x03\x04"  # a workbook is a zip archive, whatever the file is called
+Chosen = Mapping[str, str]  # our column → the file's
+SAMPLES = 5
+MOST_NAMED = 30  # of a file's own columns, in a sentence
+# How the row below a table begins that adds it up. It is no record.
+SUM = re.compile(r"(本页|本月|本表)?(合计|总计|小计|共计|汇总)([：:（(].*)?")
 
 
-def read(path: Path, columns: Sequence[str], build: Callable[[int, cells.Row], Iterable[R]]) -> Iterator[R | BadRecord]:
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A sheet as somebody sees it who says what its columns mean."""
+
+    sheet: str  # empty for a text file
+    header_row: int  # as a spreadsheet numbers rows; of a header of two rows the lower
+    header: tuple[str, ...]
+    samples: tuple[tuple[str, ...], ...]  # the first rows below it, as text
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where a source's columns stand in a file."""
+
+    sheet: str
+    header_row: int
+    columns: dict[str, int]  # ours → its number in the sheet; A is 1
+
+
+def peek(path: Path, source: str = "") -> list[Page]:
+    """The sheets that hold anything, with the header as far as it can be told; raises `Unusable`."""
+    sources = [source] if source in columns.SYNONYMS else list(columns.SYNONYMS)
+    pages = []
+    with closing(_tables(path)) as tables:
+        for table in tables:
+            header = find(table.head, lambda header: max(_fit(name, header) for name in sources))
+            if header is None or max(_fit(name, header) for name in sources) < 2:
+                header = fullest(table.head)
+            if header:
+                below = [values for number, values in table.head if number > header.row][:SAMPLES]
+                samples = tuple(tuple(map(cells.as_text, values)) for values in below)
+                pages.append(Page(table.name, header.row, header.names, samples))
+    if not pages:
+        raise Unusable(_("%(name)s is empty.") % {"name": path.name})
+    return pages
+
+
+def read(
+    path: Path, source: str, build: Callable[[int, cells.Row], Iterable[R]], mapping: Chosen | None = None
+) -> Iterator[R | BadRecord]:
     """The records `build` makes of each row; a row it cannot use becomes a `BadRecord`."""
-    for line, row in rows(path, columns):
+    for line, row in rows(path, source, mapping):
         try:
             if None in row:
-                raise _too_long()
+                raise cells.Problem(_("row"), _("has more cells than the header has columns"), is_cell=False)
             records = list(build(line, row))
         except cells.Problem as problem:
             yield BadRecord(line, str(problem), column=problem.column)
@@ -31,94 +75,124 @@ def read(path: Path, columns: Sequence[str], build: Callable[[int, cells.Row], I
             yield from records
 
 
-def raw_rows(path: Path, columns: Sequence[str], wanted: Collection[int]) -> dict[int, dict[str, str]]:
+def raw_rows(
+    path: Path, source: str, wanted: Collection[int], mapping: Chosen | None = None
+) -> dict[int, dict[str, str]]:
     """The wanted rows as text, for the quarantine: cells of unnamed columns are joined under "+"."""
     found = {}
-    for line, row in rows(path, columns):
+    for line, row in rows(path, source, mapping):
         if line in wanted:
             found[line] = {name or "+": cells.as_text(value) for name, value in row.items()}
     return found
 
 
-def rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[Any, Any]]]:
-    """Each row that holds anything, with its number as a spreadsheet shows it.
+def layout(path: Path, source: str, mapping: Chosen | None = None) -> Layout:
+    """Where the columns stand that `rows` reads; raises `Unusable`."""
+    with closing(_tables(path)) as tables:
+        table, header, places = _settle(path, tables, source, mapping)
+        return Layout(table.name, header.row, {ours: at + 1 for ours, at in places.items()})
 
-    The header must name all `columns`, in any order and among others; cells to the right of the
-    header stand under None. Raises `Unusable`.
+
+def rows(path: Path, source: str, mapping: Chosen | None = None) -> Iterator[tuple[int, cells.Line]]:
+    """Each row below the header that holds anything, with its number as a spreadsheet shows it.
+
+    Our columns stand under our names, where the file has them, and all others under its own; cells to the right of
+    the header stand under None. Sums and repeated headers are passed over. Raises `Unusable`.
     """
-    files.check(path)
-    with path.open("rb") as start:
-        is_workbook = start.read(4) == ZIP
-    table: Iterator[Sequence[Any]]
-    if is_workbook:
-        table = _workbook(path, columns)
-    elif path.suffix.lower() in {".xlsx", ".xlsm", ".xls"}:
-        raise Unusable(_("%(name)s is not an Excel workbook, whatever its name says.") % {"name": path.name})
-    else:
-        table = _csv(path)
-    header: list[str] = []
-    for number, values in enumerate(table, start=1):
-        if number == 1:
-            header = _header(values, columns, path)
-        elif any(value not in (None, "") for value in values):
-            row = dict(zip(header, values, strict=False))
+    with closing(_tables(path)) as tables:
+        table, header, places = _settle(path, tables, source, mapping)
+        names = _names(source, header, places)
+        width = len(names)
+        for number, values in table.rows:
+            if number <= header.row or _is_aside(values, header):
+                continue
+            row = cells.Line(zip(names, values, strict=False))
+            row.is_1904 = table.is_1904
             row.pop("", None)
-            extra = [cells.as_text(value) for value in values[len(header) :] if value not in (None, "")]
-            yield number, row | ({None: ",".join(extra)} if extra else {})
-    if not header:
+            if len(values) > width and (extra := [cells.as_text(value) for value in values[width:] if _is_there(value)]):
+                row[None] = ",".join(extra)
+            yield number, row
+
+
+def _tables(path: Path) -> Iterator[Table]:
+    """The tables of the file, whose kind is told by how it begins; one that is not what its name says is refused."""
+    files.check(path)
+    kind = files.kind_of(path)
+    if kind == "workbook":
+        yield from books.tables(path)
+        return
+    if kind == "page":
+        raise Unusable(_("%(name)s is a web page. Open it in Excel or WPS and save it as .xlsx.") % {"name": path.name})
+    if path.suffix.lower() in files.WORKBOOKS:
+        if kind == "text":
+            raise Unusable(
+                _("%(name)s is a text file. Call it .csv, or save it as .xlsx in Excel or WPS.") % {"name": path.name}
+            )
+        raise Unusable(_("%(name)s is not an Excel workbook, whatever its name says.") % {"name": path.name})
+    yield texts.table(path)
+
+
+def _settle(
+    path: Path, tables: Iterator[Table], source: str, mapping: Chosen | None
+) -> tuple[Table, Header, dict[str, int]]:
+    """The first table that has the columns, its header, and the positions of ours in it; raises `Unusable`."""
+    nearest: list[tuple[int, Header, list[str]]] = []
+    for table in tables:
+        header = find(table.head, lambda header: _fit(source, header, mapping))
+        if header is None:
+            continue
+        bound = _bind(source, header, mapping)
+        missing = [name for name in columns.required(source) if name not in bound]
+        # A column that somebody chose is missed by the name that the file had for it.
+        missing += [theirs for ours, theirs in (mapping or {}).items() if ours not in bound and ours not in missing]
+        if not missing:
+            return table, header, _places(path, header, bound)
+        nearest.append((len(bound), header, missing))
+    if not nearest:
         raise Unusable(_("%(name)s is empty.") % {"name": path.name})
+    _count, header, missing = max(nearest, key=lambda entry: entry[0])
+    there = list(dict.fromkeys(name[:40] for name in header.names if name))
+    facts = {
+        "name": path.name,
+        "columns": "、".join(missing),
+        "there": "、".join(there[:MOST_NAMED]) + ("…" if len(there) > MOST_NAMED else ""),
+    }
+    raise Unusable(_("%(name)s lacks the columns: %(columns)s. It has: %(there)s.") % facts)
 
 
-def _header(values: Sequence[Any], columns: Sequence[str], path: Path) -> list[str]:
-    header = [cells.as_text(value) for value in values]
-    while header and not header[-1]:
-        header.pop()
-    if missing := [column for column in columns if column not in header]:
-        raise Unusable(
-            _("%(name)s lacks the columns: %(columns)s.") % {"name": path.name, "columns": "、".join(missing)}
-        )
-    if twice := sorted({column for column in columns if header.count(column) > 1}):
+def _bind(source: str, header: Header, mapping: Chosen | None) -> dict[str, str]:
+    """Our columns → the header's names."""
+    return columns.chosen(source, mapping, header.names) if mapping else columns.guess(source, header.names)
+
+
+def _fit(source: str, header: Header, mapping: Chosen | None = None) -> int:
+    return len(_bind(source, header, mapping))
+
+
+def _places(path: Path, header: Header, bound: Chosen) -> dict[str, int]:
+    if twice := sorted({theirs for theirs in bound.values() if header.names.count(theirs) > 1}):
         raise Unusable(
             _("%(name)s has these columns twice: %(columns)s.") % {"name": path.name, "columns": "、".join(twice)}
         )
-    return header
+    return {ours: header.names.index(theirs) for ours, theirs in bound.items()}
 
 
-def _csv(path: Path) -> Iterator[list[str]]:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as text:
-            yield from csv.reader(text)
-    except UnicodeDecodeError as broken:
-        raise Unusable(_("%(name)s is not a UTF-8 text file.") % {"name": path.name}) from broken
-    except csv.Error as broken:
-        raise Unusable(
-            _("%(name)s cannot be read as a table: a quotation mark may be missing.") % {"name": path.name}
-        ) from broken
+def _names(source: str, header: Header, places: Mapping[str, int]) -> list[str]:
+    """What each position is called: ours by our name, another by its own if that is none of ours."""
+    ours = {at: name for name, at in places.items()}
+    reserved = columns.names(source)
+    return [ours.get(at, "" if name in reserved else name) for at, name in enumerate(header.names)]
 
 
-def _workbook(path: Path, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
-    """The rows of the first sheet that has the columns; of the first sheet if none has."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about styles and extensions, which do not concern the values
-            book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-        try:
-            sheets = book.worksheets
-            chosen = sheets[0] if sheets else None
-            for sheet in sheets:
-                sheet.reset_dimensions()  # what a file says about its own size need not be true
-                first = next(sheet.iter_rows(max_row=1, values_only=True), ())
-                if set(columns) <= {cells.as_text(value) for value in first}:
-                    chosen = sheet
-                    break
-            if chosen is not None:
-                yield from chosen.iter_rows(values_only=True)
-        finally:
-            book.close()
-    # openpyxl lets through whatever the zip, the XML and its own parsers raise: some twenty classes.
-    except Exception as broken:
-        raise Unusable(_("%(name)s is not a readable Excel workbook.") % {"name": path.name}) from broken
+def _is_aside(values: Sequence[Any], header: Header) -> bool:
+    """Whether the row is no record: the table's sum, or the header again as on a new printed page."""
+    first = next((text for value in values if (text := cells.as_text(value))), "")
+    if SUM.fullmatch(first):
+        return True
+    return first == next(filter(None, header.names), None) and all(
+        cells.as_text(value) == name for value, name in zip(values, header.names, strict=False)
+    )
 
 
-def _too_long() -> cells.Problem:
-    return cells.Problem(_("row"), _("has more cells than the header has columns"))
+def _is_there(value: Any) -> bool:
+    return value is not None and value != ""

@@ -18,8 +18,8 @@ SKILLS |= {english: english for english in SKILLS.values()} | {"水路": "water"
 SHIFT = re.compile(r"([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-4]):[0-5]\d")
 
 
-def read(path: Path) -> Iterator[StaffRecord | BadRecord]:
-    return sheet.read(path, COLUMNS, _person)
+def read(path: Path, mapping: sheet.Chosen | None = None) -> Iterator[StaffRecord | BadRecord]:
+    return sheet.read(path, "staff", _person, mapping)
 
 
 def _person(line: int, row: cells.Row) -> Iterator[StaffRecord]:

@@ -25,8 +25,8 @@ CATEGORIES = {
 STEPS = ("报修时间", "接单时间", "到场时间", "完成时间")
 
 
-def read(path: Path) -> Iterator[EventRecord | BadRecord]:
-    return sheet.read(path, COLUMNS, _ticket)
+def read(path: Path, mapping: sheet.Chosen | None = None) -> Iterator[EventRecord | BadRecord]:
+    return sheet.read(path, "tickets", _ticket, mapping)
 
 
 def _ticket(line: int, row: cells.Row) -> Iterator[EventRecord]:

@@ -15,8 +15,8 @@ COLUMNS = (
 DEVICES = {"门锁编号": "lock", "电表编号": "power", "水表编号": "water"}
 
 
-def read(path: Path) -> Iterator[UnitRecord | BadRecord]:
-    return sheet.read(path, COLUMNS, _unit)
+def read(path: Path, mapping: sheet.Chosen | None = None) -> Iterator[UnitRecord | BadRecord]:
+    return sheet.read(path, "units", _unit, mapping)
 
 
 def _unit(line: int, row: cells.Row) -> Iterator[UnitRecord]:
