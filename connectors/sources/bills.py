@@ -34,7 +34,9 @@ def _bill(line: int, row: cells.Row) -> Iterator[EventRecord]:
 
 
 def _month(row: cells.Row) -> str:
-    month = cells.text(row, "月份")[:7]
-    if not re.fullmatch(r"20\d\d-(0[1-9]|1[0-2])", month):
-        raise cells.Problem("月份", _("“%(value)s” is not a month such as 2025-11") % {"value": month})
-    return month
+    """2025-11, also from a day of that month, 2025/11, 2025年11月, 202511."""
+    written = cells.text(row, "月份")
+    match = re.match(r"(20\d\d)\s*[-/.年]?\s*(0[1-9]|1[0-2]|[1-9](?!\d))(?=\D|$|\d\d$)", written)
+    if match is None:
+        raise cells.Problem("月份", _("“%(value)s” is not a month such as 2025-11") % {"value": written})
+    return f"{match[1]}-{int(match[2]):02}"

@@ -21,25 +21,39 @@ OPTIONAL = ("同住人", "身份证号", "微信openid", "快递柜账号")
 MOST_COTENANTS = 9
 
 
+STATES = {"已签": "signed", "作废": "void"}
+# What other software calls a contract that was signed, whatever became of it since; its days say when it ended.
+OTHER_STATES = {
+    **dict.fromkeys(
+        ("", "已签约", "已签署", "已生效", "生效", "生效中", "执行中", "履行中", "在租", "在租中", "租赁中", "正常", "有效", "已入住", "已续租",
+         "已续签", "已到期", "到期", "即将到期", "已结束", "已完成"), "已签"),
+    **dict.fromkeys(("已作废", "已取消", "取消", "无效", "撤销", "已撤销"), "作废"),
+}  # fmt: skip
+# These say that it ended early, so its row must say when: else a lease would stand that nobody lives in.
+ENDED = {"已退租", "退租", "已终止", "提前终止", "提前退租", "已解约", "解约", "已退房"}
+
+
 def read(path: Path, mapping: sheet.Chosen | None = None) -> Iterator[ContractRecord | BadRecord]:
     return sheet.read(path, "contracts", _contract, mapping)
 
 
 def _contract(line: int, row: cells.Row) -> Iterator[ContractRecord]:
+    first_day = cells.day(row, "起租日期")
     record = ContractRecord(
         line=line,
         contract_no=cells.text(row, "合同编号", most=64),
-        revision=cells.whole(row, "版本", least=1, most=9999),
+        # 0: the file does not count revisions, and `tenants.leases` numbers them as they come.
+        revision=cells.whole(row, "版本", least=1, most=9999) if cells.optional(row, "版本") else 0,
         unit=cells.text(row, "房源编号", most=32),
         tenant_name=cells.text(row, "租客姓名", most=80),
         phone=cells.phone(row, "手机号"),
-        signed_on=cells.day(row, "签约日期"),
-        first_day=cells.day(row, "起租日期"),
+        signed_on=cells.optional_day(row, "签约日期") or first_day,
+        first_day=first_day,
         last_day=cells.day(row, "到期日期"),
         monthly_rent=cells.money(row, "月租金"),
         deposit=cells.money(row, "押金", zero=True),
-        anchor_day=cells.whole(row, "计租日", least=1, most=31),
-        state=cells.choice(row, "合同状态", {"已签": "signed", "作废": "void"}),
+        anchor_day=cells.whole(row, "计租日", least=1, most=31) if cells.optional(row, "计租日") else first_day.day,
+        state=_state(row),
         renews=cells.optional(row, "续签自", most=64) or None,
         ended_on=cells.optional_day(row, "提前终止日期"),
         ended_by=cells.choice(row, "终止方", {"": "", "租客": "tenant", "运营方": "operator"}),
@@ -53,6 +67,15 @@ def _contract(line: int, row: cells.Row) -> Iterator[ContractRecord]:
     )
     _make_sense(record)
     yield record
+
+
+def _state(row: cells.Row) -> str:
+    word = cells.optional(row, "合同状态")
+    if word in ENDED:
+        if not cells.optional(row, "提前终止日期"):
+            raise cells.Problem("提前终止日期", _("is empty, although the contract is “%(state)s”") % {"state": word})
+        return "signed"
+    return cells.choice(row, "合同状态", STATES, OTHER_STATES)
 
 
 def _make_sense(record: ContractRecord) -> None:

@@ -10,6 +10,7 @@ from connectors.sources import cells, sheet
 
 COLUMNS = ("流水号", "合同编号", "项目", "金额", "应付日", "支付时间")
 ITEMS = {"房租": "rent", "水电": "utility"}
+OTHER_ITEMS = {"租金": "房租", "月租金": "房租", "水费": "水电", "电费": "水电", "水电费": "水电", "能耗费": "水电"}
 
 
 def read(path: Path, mapping: sheet.Chosen | None = None) -> Iterator[EventRecord | BadRecord]:
@@ -26,7 +27,7 @@ def _payment(line: int, row: cells.Row) -> Iterator[EventRecord]:
         who=(AliasSource.CONTRACT, cells.text(row, "合同编号", most=64)),
         where=None,
         data={
-            "item": cells.choice(row, "项目", ITEMS),
+            "item": cells.choice(row, "项目", ITEMS, OTHER_ITEMS),
             "amount": str(cells.money(row, "金额")),
             "due_on": cells.day(row, "应付日").isoformat(),
         },

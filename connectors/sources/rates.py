@@ -23,7 +23,7 @@ def _rate(line: int, row: cells.Row) -> Iterator[RateRecord]:
         building=cells.text(row, "楼栋编号", most=16),
         room_type=cells.text(row, "户型", most=32),
         term_months=cells.whole(row, "租期月数", least=1, most=60),
-        free_months=cells.whole(row, "免租月数", least=0, most=12),
+        free_months=cells.whole(row, "免租月数", least=0, most=12) if cells.optional(row, "免租月数") else 0,
         monthly_rent=cells.money(row, "月租金"),
         signed_from=cells.day(row, "签约起"),
         signed_to=cells.day(row, "签约止"),

@@ -22,6 +22,10 @@ CATEGORIES = {
     "漏水": "water", "电路": "power", "空调": "air", "门锁": "lock", "网络": "network", "快递错柜": "parcel",
     "其他": "other",
 }  # fmt: skip
+OTHER_CHANNELS = {"APP": "App", "小程序": "App", "微信": "公众号", "微信公众号": "公众号", "群": "微信群", "来电": "电话",
+                  "管家": "前台", "现场": "前台"}  # fmt: skip
+OTHER_CATEGORIES = {"水": "漏水", "水路": "漏水", "水管": "漏水", "电": "电路", "电器": "其他", "照明": "电路", "制冷": "空调",
+                    "锁": "门锁", "智能锁": "门锁", "宽带": "网络", "快递": "快递错柜", "其它": "其他"}  # fmt: skip
 STEPS = ("报修时间", "接单时间", "到场时间", "完成时间")
 
 
@@ -49,8 +53,8 @@ def _ticket(line: int, row: cells.Row) -> Iterator[EventRecord]:
         "reported",
         Kind.TICKET_REPORTED,
         reported_at,
-        category=cells.choice(row, "报修类型", CATEGORIES),
-        channel=cells.choice(row, "渠道", CHANNELS),
+        category=cells.choice(row, "报修类型", CATEGORIES, OTHER_CATEGORIES),
+        channel=cells.choice(row, "渠道", CHANNELS, OTHER_CHANNELS) if cells.optional(row, "渠道") else "",
         text=cells.optional(row, "内容", most=2000),
     )
     if at := times["接单时间"]:
