@@ -113,6 +113,11 @@ def keep_workbook(run: Run, path: Path, *, now: datetime) -> int | None:
     return (kept or Upload.objects.create(**same, **facts)).pk
 
 
+def keep_columns(upload: int, columns: dict[str, str]) -> None:
+    """It is known which column of the kept file stands for which of ours, unless somebody had said so before."""
+    Upload.objects.filter(pk=upload, mapping={}).update(mapping=columns)
+
+
 TALLY = """
     INSERT INTO connectors_sourcehour AS hour (source, hour, received, accepted, duplicate, rejected, last_at)
     VALUES (%(source)s, date_trunc('hour', %(now)s), %(received)s, %(accepted)s, %(duplicate)s, %(rejected)s, %(now)s)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from connectors.sources import cells, sheet
-from renewal import loading
+from connectors.sources import columns, sheet
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +23,21 @@ class Header:
 
 def of(source: str, path: Path) -> Header:
     """The header of the file's sheet that looks most like one of this source; raises `Unusable`."""
-    ours = loading.FEEDS[source].columns
-    samples: dict[str, list[str]] = {}
-    header: list[str] = []
-    for _line, row in sheet.rows(path, ()):
-        header = [str(name) for name in row if name is not None]
-        for name in header:
-            value = cells.as_text(row.get(name))
-            if value and len(samples.setdefault(name, [])) < 3 and value not in samples[name]:
-                samples[name].append(value)
-    return Header("", 1, header, samples, ours, frozenset(ours), {name: name for name in ours if name in header})
+    pages = sheet.peek(path, source)
+    page = max(pages, key=lambda page: len(columns.guess(source, page.header)))
+    samples = {name: _some(page, at) for at, name in enumerate(page.header) if name}
+    return Header(
+        title=page.sheet if len(pages) > 1 else "",
+        row=page.header_row,
+        header=[name for name in dict.fromkeys(page.header) if name],
+        samples=samples,
+        columns=columns.names(source),
+        required=frozenset(columns.required(source)),
+        guessed=columns.guess(source, page.header),
+    )
+
+
+def _some(page: sheet.Page, at: int) -> list[str]:
+    """Up to three different values of the column at this position."""
+    values = [row[at] for row in page.samples if at < len(row) and row[at]]
+    return list(dict.fromkeys(values))[:3]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -36,6 +36,7 @@ from tenants import consents as ledger
 from tenants import devices, ingest, inventory, leases, planner
 
 Progress = Callable[[int], None]
+Chosen = Mapping[str, str]  # our column → the file's
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class Feed:
     `optional` are columns a file may lack; `masked` takes out of a refused row what may not be kept.
     """
 
-    read: Callable[[Path], Iterator[Any]]
+    read: Callable[..., Iterator[Any]]  # of a path, and of a table also with a mapping
     store: Callable[..., Counts]
     columns: tuple[str, ...] = ()
     is_events: bool = False
@@ -95,16 +96,23 @@ FEEDS: dict[str, Feed] = {
 
 
 def load(
-    source: str, path: Path, *, now: datetime, dry_run: bool = False, progress: Progress = lambda rows: None
+    source: str,
+    path: Path,
+    *,
+    now: datetime,
+    mapping: Chosen | None = None,
+    dry_run: bool = False,
+    progress: Progress = lambda rows: None,
 ) -> Report:
     """The file's good rows are in and its bad ones in quarantine, or (`dry_run`) nothing has changed.
 
+    `mapping` says which column of the file stands for which of ours; without one it is guessed from the header.
     All or nothing: raises `connectors.sources.Unusable`, and whatever else stops it, before anything is kept.
     """
     began = time.monotonic()
     file = None
     with transaction.atomic():
-        run, counts, numbers = _pass(source, path, now=now, progress=progress)
+        run, counts, numbers = _pass(source, path, mapping, now=now, progress=progress)
         if dry_run:
             transaction.set_rollback(True)
         elif counts.refused:
@@ -120,12 +128,14 @@ def load(
     )
 
 
-def _pass(source: str, path: Path, *, now: datetime, progress: Progress) -> tuple[Run, Counts, dict[int, int]]:
+def _pass(
+    source: str, path: Path, mapping: Chosen | None, *, now: datetime, progress: Progress
+) -> tuple[Run, Counts, dict[int, int]]:
     """One run of a source over a file, and the number in quarantine of each refused line."""
     files.check(path)
     run = runs.begin(source, path.name, now=now)
-    counts = take_in(source, path, now=now, progress=progress)
-    return run, counts, finish(run, path, counts, now=now)
+    counts = store(source, records(source, path, mapping), now=now, progress=progress)
+    return run, counts, finish(run, path, counts, now=now, mapping=mapping)
 
 
 def finish(
@@ -134,6 +144,7 @@ def finish(
     counts: Counts,
     *,
     now: datetime,
+    mapping: Chosen | None = None,
     upload: int | None = None,
     only: Collection[int] | None = None,
 ) -> dict[int, int]:
@@ -142,22 +153,27 @@ def finish(
     `only` are the lines that were taken in, if not all were. Line → the number in quarantine, of refused rows and
     of those that had one before.
     """
-    columns = FEEDS[run.source].columns
-    corrected = marked.handed_back(path, columns) if columns else {}
+    has_columns = bool(FEEDS[run.source].columns)
+    corrected = marked.handed_back(path, run.source, mapping) if has_columns else {}
     if only is not None:
         corrected = {line: row for line, row in corrected.items() if line in only}
-    counts.refused = _with_raw(FEEDS[run.source], path, counts.refused)
+    counts.refused = _with_raw(run.source, path, mapping, counts.refused)
     # A workbook is kept as it came where rows of it were refused: they are handed back in it, marked.
     if counts.refused and upload is None:
         upload = runs.keep_workbook(run, path, now=now)
+        if upload is not None and has_columns:
+            runs.keep_columns(upload, sheet.layout(path, run.source, mapping).names)
     runs.finish(run, counts, now=now, upload=upload, corrected=corrected)
     came_with = {line: number for line, (number, _record) in corrected.items()}
     return came_with | runs.numbers(run.source, counts.refused)
 
 
-def records(source: str, path: Path, *, only: Collection[int] | None = None) -> Iterator[Any]:
+def records(
+    source: str, path: Path, mapping: Chosen | None = None, *, only: Collection[int] | None = None
+) -> Iterator[Any]:
     """What the file says, or those rows of it that stand on the lines `only`."""
-    rows = FEEDS[source].read(path)
+    feed = FEEDS[source]
+    rows = feed.read(path, mapping) if feed.columns else feed.read(path)
     if only is None:
         return rows
     wanted = frozenset(only)
@@ -179,23 +195,19 @@ def store(source: str, rows: Iterable[Any], *, now: datetime, progress: Progress
     return counts
 
 
-def _with_raw(feed: Feed, path: Path, refused: list[BadRecord]) -> list[BadRecord]:
+def _with_raw(source: str, path: Path, mapping: Chosen | None, refused: list[BadRecord]) -> list[BadRecord]:
     """The refused rows as they stand in the file, in its order; a verb knows their line only."""
     wanted = {bad.line for bad in refused if not bad.raw}
     if wanted:
-        found = _raw(feed, path, wanted)
-        refused = [bad if bad.raw else replace(bad, raw=feed.masked(found.get(bad.line, {}))) for bad in refused]
+        found, masked = raw_of(source, path, wanted, mapping), FEEDS[source].masked
+        refused = [bad if bad.raw else replace(bad, raw=masked(found.get(bad.line, {}))) for bad in refused]
     return sorted(refused, key=lambda bad: bad.line)
 
 
-def raw_of(source: str, path: Path, lines: Collection[int]) -> dict[int, dict[str, str]]:
+def raw_of(source: str, path: Path, lines: Collection[int], mapping: Chosen | None = None) -> dict[int, dict[str, str]]:
     """These rows of the file as text, by the names of our columns."""
-    return _raw(FEEDS[source], path, lines)
-
-
-def _raw(feed: Feed, path: Path, lines: Collection[int]) -> dict[int, dict[str, str]]:
-    if not feed.columns:
+    if not FEEDS[source].columns:
         return files.raw_lines(path, lines)
-    found = sheet.raw_rows(path, feed.columns, lines)
+    found = sheet.raw_rows(path, source, lines, mapping)
     added = {marking.REASON, marking.NUMBER}  # by us, when the rows were handed back; no part of the record
     return {line: {name: text for name, text in raw.items() if name not in added} for line, raw in found.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -116,10 +116,12 @@ def write_table(columns: Sequence[str], refused: Iterable[BadRecord], *, name: s
     return path
 
 
-def handed_back(path: Path, columns: Sequence[str]) -> dict[int, tuple[int, dict[str, str]]]:
+def handed_back(
+    path: Path, source: str, mapping: Mapping[str, str] | None = None
+) -> dict[int, tuple[int, dict[str, str]]]:
     """By line, the rows of a file that were handed back before: the number of each in quarantine, and its cells."""
     found = {}
-    for line, row in sheet.rows(path, columns):
+    for line, row in sheet.rows(path, source, mapping):
         if marking.NUMBER not in row:
             return {}
         if (number := cells.as_text(row[marking.NUMBER])).isdecimal():
@@ -139,5 +141,4 @@ def new_file(name: str) -> Path:
 
 def _cell(value: Any) -> str:
     """No cell is a formula to a spreadsheet: what begins like one is marked as text, and read back without the mark."""
-    text = str(value)
-    return f"'{text}" if text[:1] in "=+-@\t\r" and text else text
+    return cells.marked(str(value))

@@ -94,7 +94,7 @@ def take(
     only: Collection[int] | None = None,
 ) -> Trial:
     """The file's good rows are in; the trial says what each of them changed. To be called within a transaction."""
-    records = list(loading.records(source, path, only=only))
+    records = list(loading.records(source, path, mapping, only=only))
     usable = [record for record in records if not isinstance(record, BadRecord | AliasRecord)]
     events = [record for record in usable if isinstance(record, EventRecord)]
     others = [record for record in usable if not isinstance(record, EventRecord)]

@@ -185,7 +185,7 @@ def apply(upload_id: int, *, seen: str, left_out: Collection[int] = (), now: dat
             rows = rows | trial.rows
             if preview.digest_of(rows) != seen:
                 raise Otherwise(rows, whole or preview.digest_of(rows))
-            loading.finish(run, path, trial.counts, now=now, upload=upload.pk, only=only)
+            loading.finish(run, path, trial.counts, now=now, mapping=upload.mapping, upload=upload.pk, only=only)
         upload.applied_at, upload.run = now, run
         if upload.source == Source.IOT:
             upload.content = b""  # openings of doors are kept nowhere but where they can be forgotten
@@ -228,4 +228,4 @@ def forget(*, now: datetime) -> int:
 def texts(upload: Upload, lines: Collection[int]) -> dict[int, dict[str, str]]:
     """These rows as they stand in the file, by the names of our columns."""
     with on_disk(upload) as path:
-        return loading.raw_of(upload.source, path, lines)
+        return loading.raw_of(upload.source, path, lines, upload.mapping)

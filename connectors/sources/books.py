@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import closing
+from collections.abc import Generator, Iterator, Mapping
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from connectors.sources import Unusable, cells
-from connectors.sources.table import HEAD, Table, Values
+from connectors.sources.table import Table, Values
 
 ROOT = Path(__file__).resolve().parents[2]
 MOST_MB = 10
@@ -29,9 +30,12 @@ SENTENCES = {
     "texts": gettext_noop("%(name)s is far larger unpacked than a table can be; it was not read."),
     "doctype": gettext_noop("%(name)s holds parts that no workbook has; it was not opened."),
     "rows": gettext_noop("%(name)s has more than 20,000 rows. Split it, or save it as CSV."),
-    "columns": gettext_noop("%(name)s has something in cell %(where)s, far to the right of any table. Empty that cell."),
+    "columns": gettext_noop(
+        "%(name)s has something in cell %(where)s, far to the right of any table. Empty that cell."
+    ),
     "gap": gettext_noop(
-        "%(name)s has something in row %(where)s, more than 200 empty rows below the table. Empty that row, or move it up."
+        "%(name)s has something in row %(where)s, more than 200 empty rows below the table. "
+        "Empty that row, or move it up."
     ),
     "time": gettext_noop("%(name)s takes too long to read. Copy the table alone into a new workbook."),
 }
@@ -45,7 +49,7 @@ def tables(path: Path) -> Iterator[Table]:
     if path.stat().st_size > MOST_MB << 20:
         facts = {"name": path.name, "mb": MOST_MB}
         raise Unusable(_("%(name)s is larger than %(mb)d MB. Split it, or save it as CSV.") % facts)
-    reader = subprocess.Popen(
+    reader = subprocess.Popen(  # noqa: S603 - our own module; the path is an argument, not a command
         [sys.executable, "-m", "connectors.sources.workbook", str(path.resolve())],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -63,24 +67,20 @@ def tables(path: Path) -> Iterator[Table]:
 
 
 def _told(path: Path, reader: subprocess.Popen[str]) -> Iterator[Table]:
-    while True:
-        said = _next(path, reader)
-        if "end" in said:
-            return
-        asked = []
-
-        def rest(head: list[Any] = said["rows"], asked: list[bool] = asked) -> Iterator[Values]:
-            yield from (_row(row) for row in head)
-            asked.append(True)
-            _answer(reader, "rest")
-            while not isinstance(row := _next(path, reader), dict):
-                yield _row(row)
-
-        with closing(rest()) as rows:
-            yield Table(said["sheet"], [_row(row) for row in said["rows"][:HEAD]], rows, is_1904=said["is_1904"])
-        if asked:
+    while "sheet" in (said := _next(path, reader)):
+        head = [_row(row) for row in said["rows"]]
+        further = _further(path, reader)
+        yield Table(said["sheet"], head, chain(head, further), is_1904=said["is_1904"])
+        if inspect.getgeneratorstate(further) != inspect.GEN_CREATED:
             return
         _answer(reader, "next")
+
+
+def _further(path: Path, reader: subprocess.Popen[str]) -> Generator[Values]:
+    """The rows of a sheet below its head."""
+    _answer(reader, "rest")
+    while isinstance(row := _next(path, reader), list):
+        yield _row(row)
 
 
 def _next(path: Path, reader: subprocess.Popen[str]) -> Any:

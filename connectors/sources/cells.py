@@ -29,7 +29,17 @@ NO_RESULT = "#NO-RESULT!"
 ERRORS = frozenset({
     "#REF!", "#N/A", "#VALUE!", "#DIV/0!", "#NAME?", "#NUM!", "#NULL!", "#SPILL!", "#CALC!", "#GETTING_DATA", NO_RESULT
 })  # fmt: skip
-YES_NO = {"有": "是", "无": "否", "同意": "是", "不同意": "否", "拒绝": "否", "Y": "是", "N": "否", "1": "是", "0": "否"}
+YES_NO = {
+    "有": "是",
+    "无": "否",
+    "同意": "是",
+    "不同意": "否",
+    "拒绝": "否",
+    "Y": "是",
+    "N": "否",
+    "1": "是",
+    "0": "否",
+}
 EMPTY: Mapping[str, str] = {}
 KEPT = 10**15  # a spreadsheet keeps fifteen digits of a number; what follows is made up
 CONTROL = re.compile(f"[{NUL_SIGN}\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -155,8 +165,9 @@ def optional_day(row: Row, column: str) -> date | None:
         return value
     if isinstance(value, int | float) and not isinstance(value, bool):
         # A day that nobody has given the look of one: its number as a spreadsheet counts.
-        if found := dates.day_of_serial(value, is_1904=getattr(row, "is_1904", False)):
-            return found
+        value = dates.day_of_serial(value, is_1904=getattr(row, "is_1904", False))
+        if value is not None:
+            return value
     written = optional(row, column)
     if not written:
         return None

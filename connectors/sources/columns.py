@@ -11,8 +11,10 @@ Synonyms = dict[str, tuple[str, ...]]
 CONTRACTS: Synonyms = {
     "合同编号": ("合同号", "合同编码", "租约编号", "租约号", "合约编号", "单据编号", "contract no", "contract number"),
     "版本": ("版本号", "合同版本", "变更次数", "revision", "version"),
-    "房源编号": ("房间编号", "房间号", "房号", "房源", "房源编码", "房源号", "房间", "门牌号", "单元编号", "room", "unit"),
-    "租客姓名": ("租客", "租客名称", "承租人", "承租人姓名", "承租方", "租户", "租户姓名", "客户姓名", "客户名称", "姓名",
+    "房源编号": ("房间编号", "房间号", "房号", "房源", "房源编码", "房源号", "房间", "门牌号", "单元编号", "room",
+                 "unit"),
+    "租客姓名": ("租客", "租客名称", "承租人", "承租人姓名", "承租方", "租户", "租户姓名", "客户姓名", "客户名称",
+                 "姓名",
                "乙方", "tenant", "tenant name"),
     "手机号": ("手机号码", "手机", "租客手机", "租客手机号", "承租人手机号", "联系电话", "联系方式", "租客电话", "电话",
              "电话号码", "移动电话", "phone", "mobile"),
@@ -23,19 +25,22 @@ CONTRACTS: Synonyms = {
     "到期日期": ("合同结束日期", "合同到期日期", "合同终止日期", "租期结束", "租赁结束日期", "结束日期", "截止日期",
              "合同到期日", "合同结束时间", "到期日", "到期时间", "租约到期日", "租期止", "租期截止", "租期结束日期",
              "租期结束日", "终止日期", "end date", "last day"),
-    "月租金": ("租金", "月租", "房租", "每月租金", "租金标准", "合同租金", "月租金额", "月租金金额", "成交租金", "租金单价",
+    "月租金": ("租金", "月租", "房租", "每月租金", "租金标准", "合同租金", "月租金额", "月租金金额", "成交租金",
+               "租金单价",
             "monthly rent", "rent"),
     "押金": ("押金金额", "房屋押金", "租房押金", "租赁押金", "押金合计", "保证金", "deposit"),
     "计租日": ("起算日", "账单日", "锚定日", "anchor day"),
     "合同状态": ("状态", "租约状态", "租赁状态", "状况", "status"),
     "续签自": ("原合同编号", "原合同号", "续签原合同", "续签自合同", "上一合同编号", "续租自", "renews"),
-    "提前终止日期": ("实际退租日期", "退租日期", "实际退房日期", "解约日期", "提前退租日期", "实际终止日期", "ended on"),
+    "提前终止日期": ("实际退租日期", "退租日期", "实际退房日期", "解约日期", "提前退租日期", "实际终止日期",
+                     "ended on"),
     "终止方": ("解约方", "退租发起方", "终止发起方", "ended by"),
     "终止约定日期": ("解约协议日期", "退租协议日期", "退租申请日期"),
     "App账号": ("App用户", "App用户ID", "用户ID", "会员ID", "app user"),
     "社群号": ("社群账号", "群成员号", "community member"),
     "同住人": ("共同承租人", "合租人", "同住人信息", "共同居住人"),
-    "身份证号": ("身份证号码", "身份证", "证件号码", "证件号", "承租人身份证号", "租客身份证号", "id card", "id number"),
+    "身份证号": ("身份证号码", "身份证", "证件号码", "证件号", "承租人身份证号", "租客身份证号", "id card",
+                 "id number"),
     "微信openid": ("openid", "微信号openid"),
     "快递柜账号": ("快递柜用户",),
 }  # fmt: skip
@@ -202,7 +207,9 @@ def _by_plain(header: Iterable[str]) -> dict[str, str]:
 
 def _ranked(source: str) -> list[tuple[str, str]]:
     """Our columns and the words for them: our own words first, then the likeliest of each before any less likely."""
-    words = [(rank, ours, word) for ours, theirs in SYNONYMS[source].items() for rank, word in enumerate((ours, *theirs))]
+    words = [
+        (rank, ours, word) for ours, theirs in SYNONYMS[source].items() for rank, word in enumerate((ours, *theirs))
+    ]
     return [(ours, plain(word)) for _rank, ours, word in sorted(words, key=lambda entry: entry[0])]
 
 

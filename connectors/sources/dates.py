@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import re
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 
-WRITTEN = re.compile(r"(\d{4})\s*(?:[-/.年．·]\s*(\d{1,2})\s*[-/.月．·]\s*(\d{1,2})|(\d{2})(\d{2}))\s*[日号]?(?:[T\s]+[\d:.]+)?")
-CHINESE = re.compile(r"([〇零○Ｏ一二三四五六七八九]{4})年([一二三四五六七八九十]{1,3})月([一二三四五六七八九十]{1,3})[日号]")
+WRITTEN = re.compile(
+    r"(\d{4})\s*(?:[-/.年．·]\s*(\d{1,2})\s*[-/.月．·]\s*(\d{1,2})|(\d{2})(\d{2}))\s*[日号]?(?:[T\s]+[\d:.]+)?"
+)
+CHINESE = re.compile(
+    r"([〇零○Ｏ一二三四五六七八九]{4})年([一二三四五六七八九十]{1,3})月([一二三四五六七八九十]{1,3})[日号]"
+)
+CLOCK = re.compile(r"(?:(\d{1,2}):(\d{2})(?::(\d{2}))?)?")
 DIGITS = dict(zip("〇零○Ｏ一二三四五六七八九", (0, 0, 0, 0, *range(1, 10)), strict=True))
 OPEN_ENDED = frozenset({"长期", "长期有效", "永久", "不定期", "无固定期限", "无期限", "至今", "无"})
 SERIALS = range(32_874, 73_051)  # 1990 to 2099: a number outside stands for no day of a lease
@@ -41,11 +46,12 @@ def moment_of(text: str) -> datetime | None:
         pass
     found, _space, rest = text.partition(" ")
     day = day_of(found)
-    match = re.fullmatch(r"(\d{1,2}):(\d{2})(?::(\d{2}))?", rest.strip()) if rest else None
-    if day is None or (rest and match is None):
+    match = CLOCK.fullmatch(rest.strip())
+    if day is None or match is None:
         return None
+    hour, minute, second = (int(part or 0) for part in match.groups())
     try:
-        return datetime(day.year, day.month, day.day, *(int(part) for part in (match.groups() if match else ()) if part))  # noqa: DTZ001
+        return datetime.combine(day, time(hour, minute, second))
     except ValueError:
         return None
 

@@ -25,7 +25,8 @@ STATES = {"已签": "signed", "作废": "void"}
 # What other software calls a contract that was signed, whatever became of it since; its days say when it ended.
 OTHER_STATES = {
     **dict.fromkeys(
-        ("", "已签约", "已签署", "已生效", "生效", "生效中", "执行中", "履行中", "在租", "在租中", "租赁中", "正常", "有效", "已入住", "已续租",
+        ("", "已签约", "已签署", "已生效", "生效", "生效中", "执行中", "履行中", "在租", "在租中", "租赁中", "正常",
+         "有效", "已入住", "已续租",
          "已续签", "已到期", "到期", "即将到期", "已结束", "已完成"), "已签"),
     **dict.fromkeys(("已作废", "已取消", "取消", "无效", "撤销", "已撤销"), "作废"),
 }  # fmt: skip

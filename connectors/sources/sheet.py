@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +40,7 @@ class Layout:
     sheet: str
     header_row: int
     columns: dict[str, int]  # ours → its number in the sheet; A is 1
+    names: dict[str, str]  # ours → what the header calls it
 
 
 def peek(path: Path, source: str = "") -> list[Page]:
@@ -90,7 +91,8 @@ def layout(path: Path, source: str, mapping: Chosen | None = None) -> Layout:
     """Where the columns stand that `rows` reads; raises `Unusable`."""
     with closing(_tables(path)) as tables:
         table, header, places = _settle(path, tables, source, mapping)
-        return Layout(table.name, header.row, {ours: at + 1 for ours, at in places.items()})
+        names = {ours: header.names[at] for ours, at in places.items()}
+        return Layout(table.name, header.row, {ours: at + 1 for ours, at in places.items()}, names)
 
 
 def rows(path: Path, source: str, mapping: Chosen | None = None) -> Iterator[tuple[int, cells.Line]]:
@@ -109,12 +111,14 @@ def rows(path: Path, source: str, mapping: Chosen | None = None) -> Iterator[tup
             row = cells.Line(zip(names, values, strict=False))
             row.is_1904 = table.is_1904
             row.pop("", None)
-            if len(values) > width and (extra := [cells.as_text(value) for value in values[width:] if _is_there(value)]):
+            if len(values) > width and (
+                extra := [cells.as_text(value) for value in values[width:] if _is_there(value)]
+            ):
                 row[None] = ",".join(extra)
             yield number, row
 
 
-def _tables(path: Path) -> Iterator[Table]:
+def _tables(path: Path) -> Generator[Table]:
     """The tables of the file, whose kind is told by how it begins; one that is not what its name says is refused."""
     files.check(path)
     kind = files.kind_of(path)

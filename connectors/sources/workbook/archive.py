@@ -14,6 +14,7 @@ MOST_BYTES = 100 << 20  # inflated, all members together
 RATIO = 200  # times; a workbook of equal rows comes to thirty
 SMALL = 1 << 20  # bytes below which the ratio does not matter
 BLOCK = 1 << 16
+BROKEN = (KeyError, zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError)
 
 
 class Archive:
@@ -55,5 +56,13 @@ class Archive:
                     if self._left < 0:
                         raise Refused("inflated")
                     yield block
-        except (KeyError, zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as broken:
+        except (
+            KeyError,
+            zipfile.BadZipFile,
+            zlib.error,
+            EOFError,
+            OSError,
+            NotImplementedError,
+            RuntimeError,
+        ) as broken:
             raise Refused("damaged") from broken

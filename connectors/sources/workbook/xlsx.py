@@ -181,7 +181,9 @@ class Page:
             row=self._row, c=self._cell, v=lambda _facts: listen(), t=lambda _facts: listen(), f=self._formula,
             rPh=self._aloud,
         )  # fmt: skip
-        self.listener.finish.update(row=self._row_done, c=self._cell_done, v=self._value, t=self._text, rPh=self._silent)
+        self.listener.finish.update(
+            row=self._row_done, c=self._cell_done, v=self._value, t=self._text, rPh=self._silent
+        )
 
     def _row(self, facts: dict[str, str]) -> None:
         number = _whole(facts["r"]) if "r" in facts else self.number + 1

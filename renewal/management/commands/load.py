@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from connectors.models import Mapping
 from connectors.sources import Unusable
 from renewal import loading
 from tenants import clock
@@ -36,12 +37,12 @@ class Command(BaseCommand):
         if source not in loading.FEEDS:
             facts = {"source": source, "known": "、".join(loading.FEEDS)}
             raise CommandError(_("There is no source %(source)s; there are %(known)s.") % facts, returncode=2)
-        if options["mapping"]:
-            reason = _("There is no saved mapping %(name)s.") % {"name": options["mapping"]}
-            raise CommandError(reason, returncode=2)
+        mapping = _saved(source, options["mapping"]) if options["mapping"] else None
         try:
             with _bar(source, path) as progress:
-                report = loading.load(source, path, now=clock.now(), dry_run=options["dry_run"], progress=progress)
+                report = loading.load(
+                    source, path, now=clock.now(), mapping=mapping, dry_run=options["dry_run"], progress=progress
+                )
         except Unusable as unusable:
             raise CommandError(str(unusable), returncode=2) from None
         if options["json"]:
@@ -56,6 +57,14 @@ class Command(BaseCommand):
                 self.stdout.write(_("The refused rows, with reasons: %(file)s") % {"file": report.quarantine_file})
         if report.rejected:
             raise SystemExit(1)
+
+
+def _saved(source: str, name: str) -> dict[str, str]:
+    """The columns of the mapping that somebody saved under this name."""
+    try:
+        return dict(Mapping.objects.get(source=source, name=name).columns)
+    except (Mapping.DoesNotExist, ValueError):  # a name with NUL in it is none of ours
+        raise CommandError(_("There is no saved mapping %(name)s.") % {"name": name}, returncode=2) from None
 
 
 @contextmanager
