@@ -33,7 +33,7 @@ from connectors.sources import (
 from renewal import marked
 from renewal import rates as card
 from tenants import consents as ledger
-from tenants import devices, ingest, inventory, leases, planner
+from tenants import devices, ingest, inventory, leases, planner, revisions
 
 Progress = Callable[[int], None]
 Chosen = Mapping[str, str]  # our column → the file's
@@ -174,6 +174,8 @@ def records(
     """What the file says, or those rows of it that stand on the lines `only`."""
     feed = FEEDS[source]
     rows = feed.read(path, mapping) if feed.columns else feed.read(path)
+    if source == Source.CONTRACTS:
+        rows = revisions.numbered(rows)
     if only is None:
         return rows
     wanted = frozenset(only)

@@ -19,15 +19,12 @@ COLUMNS = (
 # A file need not have these. Where the column of co-tenants is missing, it says nothing of them.
 OPTIONAL = ("同住人", "身份证号", "微信openid", "快递柜账号")
 MOST_COTENANTS = 9
-
-
 STATES = {"已签": "signed", "作废": "void"}
 # What other software calls a contract that was signed, whatever became of it since; its days say when it ended.
 OTHER_STATES = {
     **dict.fromkeys(
         ("", "已签约", "已签署", "已生效", "生效", "生效中", "执行中", "履行中", "在租", "在租中", "租赁中", "正常",
-         "有效", "已入住", "已续租",
-         "已续签", "已到期", "到期", "即将到期", "已结束", "已完成"), "已签"),
+         "有效", "已入住", "已续租", "已续签", "已到期", "到期", "即将到期", "已结束", "已完成"), "已签"),
     **dict.fromkeys(("已作废", "已取消", "取消", "无效", "撤销", "已撤销"), "作废"),
 }  # fmt: skip
 # These say that it ended early, so its row must say when: else a lease would stand that nobody lives in.
@@ -43,7 +40,7 @@ def _contract(line: int, row: cells.Row) -> Iterator[ContractRecord]:
     record = ContractRecord(
         line=line,
         contract_no=cells.text(row, "合同编号", most=64),
-        # 0: the file does not count revisions, and `tenants.leases` numbers them as they come.
+        # 0: the file does not count revisions; tenants/revisions.py does.
         revision=cells.whole(row, "版本", least=1, most=9999) if cells.optional(row, "版本") else 0,
         unit=cells.text(row, "房源编号", most=32),
         tenant_name=cells.text(row, "租客姓名", most=80),
