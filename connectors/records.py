@@ -52,6 +52,8 @@ class Source(StrEnum):
     PAYMENTS = "payments"
     BILLS = "bills"
     STAFF = "staff"
+    CLOUDEVENTS = "cloudevents"
+    WECHAT = "wechat"
 
 
 class AliasSource(StrEnum):
@@ -103,6 +105,26 @@ class AliasRecord:
     line: int
     known: tuple[str, str]
     also: tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class SamePersonRecord:
+    """A call that says only this: `also` is `known`. Where `is_certain`, two known tenants are merged by it."""
+
+    line: int
+    known: tuple[str, str]
+    also: tuple[str, str]
+    is_certain: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OptOutRecord:
+    """Somebody said that they want no more offers."""
+
+    line: int
+    who: tuple[str, str]
+    at: datetime
+    proof: str
 
 
 @dataclass(frozen=True, slots=True)

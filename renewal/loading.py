@@ -18,6 +18,7 @@ from connectors.runs import Counts
 from connectors.sources import (
     behaviour,
     bills,
+    cloudevents,
     community,
     consents,
     erp,
@@ -29,11 +30,12 @@ from connectors.sources import (
     staff,
     tickets,
     units,
+    wechat,
 )
 from renewal import marked
 from renewal import rates as card
 from tenants import consents as ledger
-from tenants import devices, ingest, inventory, leases, planner, revisions
+from tenants import devices, ingest, inventory, landing, leases, planner, revisions
 
 Progress = Callable[[int], None]
 Chosen = Mapping[str, str]  # our column → the file's
@@ -86,12 +88,15 @@ FEEDS: dict[str, Feed] = {
     Source.RATES: Feed(rates.read, card.publish, rates.COLUMNS),
     Source.CONSENTS: Feed(consents.read, ledger.enter, consents.COLUMNS),
     Source.IOT: Feed(iot.read, devices.take, is_events=True),
-    Source.APP: Feed(behaviour.read, ingest.take, is_events=True),
+    Source.APP: Feed(behaviour.read, landing.keep, is_events=True),
     Source.TICKETS: Feed(tickets.read, ingest.take, tickets.COLUMNS, is_events=True),
     Source.COMMUNITY: Feed(community.read, _community, community.COLUMNS, is_events=True),
     Source.PAYMENTS: Feed(payments.read, ingest.take, payments.COLUMNS, is_events=True),
     Source.BILLS: Feed(bills.read, ingest.take, bills.COLUMNS, is_events=True),
     Source.STAFF: Feed(staff.read, inventory.employ, staff.COLUMNS),
+    # These come over HTTP; their refused calls are tried again as lines of a file.
+    Source.CLOUDEVENTS: Feed(cloudevents.read, ingest.take, is_events=True),
+    Source.WECHAT: Feed(wechat.read, landing.keep, is_events=True),
 }
 
 

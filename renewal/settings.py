@@ -142,12 +142,18 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(RUN_DIR / "beat")
 CELERY_BEAT_SCHEDULE = {
     # The sweep needs no bell: whatever a lost task left behind is found here.
     "sweep the outbox": {"task": "tenants.drain_outbox", "schedule": 5.0, "options": {"expires": 5}},
+    "take in what landed": {"task": "tenants.take_landed", "schedule": 5.0, "options": {"expires": 5}},
     # Asked every minute because the product's clock, unlike beat's, can be moved in the demo.
     "run the day when it is due": {"task": "renewal.run_day_if_due", "schedule": 60.0, "options": {"expires": 60}},
 }
 MQTT_URL = env.str("MQTT_URL", default="")  # mqtt://user:password@host:1883, or mqtts://
 MQTT_CLIENT = env.str("MQTT_CLIENT", default="renewal-listener")  # names the persistent session at the broker
 OUTBOX_BELL = "tenants.drain_outbox"  # rung after commit, by name, in tenants/outbox.py
+LANDING_BELL = "tenants.take_landed"  # rung after commit, by name, in tenants/landing.py
+# 公众号: token, appid and, in safe mode, the 43 characters of EncodingAESKey. Without a token its address is closed.
+WECHAT_TOKEN = env.str("WECHAT_TOKEN", default="")
+WECHAT_APPID = env.str("WECHAT_APPID", default="")
+WECHAT_AES_KEY = env.str("WECHAT_AES_KEY", default="")
 RUN_DAY_FROM_HOUR = env.int("RUN_DAY_FROM_HOUR", default=6)  # Shanghai
 
 LANGUAGE_CODE = "zh-hans"
@@ -215,6 +221,17 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAdminUser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
 }
-SPECTACULAR_SETTINGS = {"TITLE": "Renewal care", "VERSION": "0.1.0"}
+SPECTACULAR_SETTINGS: dict[str, Any] = {
+    "TITLE": "Renewal care",
+    "VERSION": "0.1.0",
+    "OAS_VERSION": "3.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "APPEND_COMPONENTS": {
+        "securitySchemes": {
+            "writeKey": {"type": "http", "scheme": "basic", "description": "The key as user name, no password."},
+            "bearer": {"type": "http", "scheme": "bearer", "description": "The key."},
+        }
+    },
+}
 
 UNFOLD = staffsite.unfold(OPERATOR_NAME, BRAND_COLOUR)  # the staff site's navigation and colours

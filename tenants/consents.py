@@ -9,7 +9,7 @@ from django.db import connection
 from django.db.models import Max, Q
 from django.utils.translation import gettext as _
 
-from connectors.records import AliasSource, BadRecord, ConsentRecord
+from connectors.records import AliasSource, BadRecord, ConsentRecord, OptOutRecord
 from connectors.runs import Counts
 from tenants import identity
 from tenants.models import Consent, Tenant
@@ -157,6 +157,24 @@ def enter(records: Iterable[ConsentRecord | BadRecord], *, now: datetime) -> Cou
     for key in new:
         counts.accept(line=lines[key][0])
     counts.repeat(len(lines) - len(new) - len(against))
+    return counts
+
+
+def withdraw(rows: Iterable[OptOutRecord], *, now: datetime) -> Counts:
+    """Whoever is known among those who refused offers has a line for it, of the moment of the refusal.
+
+    The moment makes it once: a refusal told again is the same line, and a consent given later stands.
+    """
+    counts = Counts()
+    for row in rows:
+        if not (tenant := identity.tenant_of(*row.who)):
+            counts.refuse(row.line, _("Nobody is known as %(ref)s.") % {"ref": row.who[1]})
+        elif record(
+            tenant, purpose=MARKETING, channel=ANY, granted=False, at=row.at, text_version="", proof=row.proof, now=now
+        ):
+            counts.accept()
+        else:
+            counts.repeat()
     return counts
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from celery import shared_task
 
-from tenants import clock, outbox
+from tenants import clock, landing, outbox
 
 ROUNDS = 50  # of 200 messages; the sweep comes back in seconds
 
@@ -15,3 +15,12 @@ def drain_outbox(**kwargs: Any) -> None:
     for _round in range(ROUNDS):
         if not any(outbox.drain(now=clock.now()).values()):
             break
+
+
+@shared_task(name="tenants.take_landed")
+def take_landed(**kwargs: Any) -> None:
+    """Nothing that senders handed in waits any more."""
+    for _round in range(ROUNDS):
+        if not landing.take(now=clock.now()):
+            break
+    landing.take_again(now=clock.now())

@@ -1,21 +1,55 @@
-"""Lines of JSON as objects that can be stored, or one sentence about why not."""
+"""Calls in JSON as objects that can be stored, or one sentence about why not."""
 
 from __future__ import annotations
 
 import json
 import math
 import re
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.utils.translation import gettext as _
 
 from connectors.records import NUL_SIGN
 
+BACKLOG = timedelta(days=7)  # a sender that was away tells what happened this long ago …
+AHEAD = timedelta(minutes=5)  # … and its clock is at most so much ahead
+MOST_LEVELS = 32  # of a call; more than anything we read has
+UNREADABLE_LEVELS = 200  # nested deeper, JSON is not readable to us: a decoder stops at a depth of its own
+
 
 class Problem(ValueError):
     """A message cannot be used; the text is one sentence for a clerk."""
+
+
+class Told(NamedTuple):
+    """One call as it is read, and as a line of a file would tell it; with a problem it is refused unread."""
+
+    call: Any
+    problem: str = ""
+
+
+def decode(text: str) -> Any:
+    """What this JSON says; raises `Problem`. NaN and Infinity are no JSON; of a name given twice the last counts."""
+    try:
+        value = DECODER.decode(text)
+    except (ValueError, RecursionError):
+        raise Problem(_("This is not readable JSON.")) from None
+    if is_deeper(value, UNREADABLE_LEVELS):
+        raise Problem(_("This is not readable JSON."))
+    return value
+
+
+def is_deeper(value: Any, levels: int) -> bool:
+    """Whether objects and lists are nested deeper than `levels`; looks no deeper."""
+    if type(value) is dict:
+        value = value.values()
+    elif type(value) is not list:
+        return False
+    if not levels:
+        return True
+    return any(is_deeper(part, levels - 1) for part in value if type(part) in (dict, list))
 
 
 def parse(line: str) -> dict[str, Any]:
@@ -26,9 +60,21 @@ def parse(line: str) -> dict[str, Any]:
         raise Problem(_("The line is not readable JSON.")) from None
     if type(call) is not dict:
         raise Problem(_("The line is not a JSON object."))
-    if ("\\u" in line or NUL_SIGN in line) and not _can_be_stored(line, call):
+    if ("\\u" in line or NUL_SIGN in line) and not can_be_stored(call):
         raise Problem(_("The line contains characters that cannot be stored."))
     return call
+
+
+def line(call: Any) -> str:
+    """The call as a line of a file, so that the quarantine can try it again."""
+    try:
+        text = json.dumps(call, ensure_ascii=False)
+        text.encode()
+    except UnicodeEncodeError:  # half of a pair of characters: kept as the escape it came as
+        text = json.dumps(call)
+    except RecursionError:
+        text = ""
+    return text
 
 
 def text(call: dict[str, Any], name: str, *, most: int = 128) -> str:
@@ -38,12 +84,27 @@ def text(call: dict[str, Any], name: str, *, most: int = 128) -> str:
     return value
 
 
+def optional(call: dict[str, Any], name: str, *, most: int = 128) -> str:
+    """The text; empty where none is given."""
+    return text(call, name, most=most) if call.get(name) not in (None, "") else ""
+
+
 def moment(call: dict[str, Any], name: str) -> datetime:
     value = call.get(name)
     at = _moment(value) if type(value) is str else None
     if at is None:
         raise Problem(_("“%(name)s” is not a time with an offset such as 2025-11-30T21:14:05+08:00.") % {"name": name})
     return at
+
+
+def said(value: object) -> datetime | None:
+    """The moment a sender names, if it is one."""
+    return _moment(value.strip()) if type(value) is str else None
+
+
+def believed(at: datetime | None, *, received_at: datetime) -> datetime | None:
+    """The moment a sender names, if its clock can be believed: not long before we heard of it and not after."""
+    return at if at and received_at - BACKLOG <= at <= received_at + AHEAD else None
 
 
 @lru_cache(maxsize=256)  # meters report together: most lines say the time of the line before
@@ -55,13 +116,25 @@ def _moment(text: str) -> datetime | None:
     return at if at.tzinfo and 2000 <= at.year < 2100 else None
 
 
-def _can_be_stored(line: str, call: dict[str, Any]) -> bool:
-    """Whether PostgreSQL has a character for each escape: not for NUL, and not for half of a pair."""
+def can_be_stored(call: Any) -> bool:
+    """Whether PostgreSQL has a character for each: not for NUL, and not for half of a pair."""
+    text = json.dumps(call, ensure_ascii=False)
     try:
-        json.dumps(call, ensure_ascii=False).encode()
+        text.encode()
     except UnicodeEncodeError:
         return False
-    return NUL_SIGN not in line and not NUL.search(line)
+    return NUL_SIGN not in text and not NUL.search(text)
+
+
+def check(call: Any, *, as_it_came: str) -> dict[str, Any]:
+    """The call is an object that can be stored; raises `Problem`. `as_it_came` is the text it stood in."""
+    if type(call) is not dict:
+        raise Problem(_("The call is not a JSON object."))
+    if is_deeper(call, MOST_LEVELS):
+        raise Problem(_("The call is nested too deeply."))
+    if ("\\u" in as_it_came or NUL_SIGN in as_it_came) and not can_be_stored(call):
+        raise Problem(_("The line contains characters that cannot be stored."))
+    return call
 
 
 def _finite(digits: str) -> float:

@@ -1,0 +1,244 @@
+"""What senders hand in over HTTP: landed and committed before the answer, taken in a moment later.
+
+A call is one row until it is taken in. Then, in one transaction, its records become events, what is refused goes
+to quarantine, the source's books are kept and the row is gone. One that cannot be taken in for a reason nobody
+foresaw is tried five times and then set aside with its error; its neighbours go on.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from celery import current_app
+from django.conf import settings
+from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db.models import F
+from kombu.exceptions import KombuError
+
+from connectors import runs
+from connectors.models import Landed, Run
+from connectors.records import AliasRecord, BadRecord, EventRecord, OptOutRecord, SamePersonRecord, Source
+from connectors.runs import Counts
+from connectors.sources import behaviour, calls, cloudevents, ttlock, wechat
+from tenants import clock, consents, identity, ingest
+
+log = logging.getLogger(__name__)
+
+WITHIN = 4.0  # seconds; WeChat waits five for its answer
+TOGETHER = 50  # calls taken in by one transaction
+TRIES = 5
+QUIET = 0.5  # seconds between two rings of the bell from one process
+
+Record = EventRecord | AliasRecord | SamePersonRecord | OptOutRecord | BadRecord
+Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """How the calls of one sender are read, and the source under which they are counted and refused."""
+
+    source: Source
+    unpack: Callable[..., Iterator[calls.Told]]
+    records: Callable[[int, Any], Sequence[Record]]
+
+
+INTAKES = {
+    "segment": Intake(Source.APP, behaviour.unpack, behaviour.records),
+    "cloudevents": Intake(Source.CLOUDEVENTS, cloudevents.unpack, cloudevents.records),
+    "wechat": Intake(Source.WECHAT, wechat.unpack, wechat.records),
+    "ttlock": Intake(Source.IOT, ttlock.unpack, ttlock.records),
+}
+
+
+# --- landing --------------------------------------------------------------------------------------
+
+
+@contextmanager
+def promptly() -> Iterator[Callable[[], None]]:
+    """A transaction whose statements end within four seconds, or in an error.
+
+    It gives a function to call before a statement that must fit into what is left of them.
+    """
+    end = time.monotonic() + WITHIN
+
+    def hurry() -> None:
+        left = max(1, int((end - time.monotonic()) * 1000))
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET LOCAL statement_timeout = {left}")
+
+    with transaction.atomic():
+        hurry()
+        yield hurry
+
+
+def land(source: str, body: dict[str, Any], *, now: datetime) -> None:
+    """The call is a row; once that is committed a worker hears of it."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO connectors_landed (source, body, received_at, attempts, error) VALUES (%s, %s, %s, 0, '')",
+            [source, json.dumps(body, ensure_ascii=False), now],
+        )
+    transaction.on_commit(_ring)
+
+
+_rung_at = float("-inf")
+
+
+def _ring() -> None:
+    """A worker is told to look. Losing the bell costs seconds: the sweep needs none."""
+    global _rung_at
+    if time.monotonic() - _rung_at < QUIET:
+        return  # whoever was called then finds this row too, or the sweep does
+    _rung_at = time.monotonic()
+    try:
+        current_app.send_task(settings.LANDING_BELL, retry=False, expires=60)
+    except (KombuError, OSError) as error:
+        log.warning("The landing bell did not ring (%s); the sweep will find what came.", type(error).__name__)
+
+
+# --- taking in ------------------------------------------------------------------------------------
+
+
+def take(*, now: datetime) -> int:
+    """Some calls that landed are taken in, the oldest first; says how many were tried."""
+    fresh: list[int] = []
+    try:
+        with transaction.atomic():
+            rows = list(_waiting().filter(attempts=0)[:TOGETHER])
+            fresh = [row.pk for row in rows]
+            _take_in(rows, now=now)
+    except (OperationalError, InterfaceError):
+        raise  # the database, not a call: nothing is counted against anybody
+    except Exception as error:
+        log.warning("A landed call cannot be taken in (%s); each is tried alone.", type(error).__name__)
+        for pk in fresh:
+            _take_alone(pk, now=now)
+    return len(fresh)
+
+
+def take_again(*, now: datetime) -> int:
+    """Calls that could not be taken in before were tried once more, each alone; says how many."""
+    rows = Landed.objects.filter(attempts__gt=0, attempts__lt=TRIES).order_by("pk")
+    again = list(rows.values_list("pk", flat=True)[:TOGETHER])
+    for pk in again:
+        _take_alone(pk, now=now)
+    return len(again)
+
+
+def set_aside() -> int:
+    """How many calls nobody tries any more."""
+    return Landed.objects.filter(attempts__gte=TRIES).count()
+
+
+def _waiting() -> Any:
+    return Landed.objects.select_for_update(skip_locked=True).order_by("pk")
+
+
+def _take_alone(pk: int, *, now: datetime) -> None:
+    try:
+        with transaction.atomic():
+            _take_in(list(_waiting().filter(pk=pk, attempts__lt=TRIES)), now=now)
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception as error:
+        said = f"{type(error).__name__}: {error}"[:300].replace("\0", "")
+        Landed.objects.filter(pk=pk).update(attempts=F("attempts") + 1, error=said)
+
+
+def _take_in(rows: Sequence[Landed], *, now: datetime) -> None:
+    """These rows' records are stored or refused, counted, and the rows are gone."""
+    by_source: dict[Source, list[Landed]] = defaultdict(list)
+    for row in rows:
+        by_source[INTAKES[row.source].source].append(row)
+    for source, theirs in sorted(by_source.items()):  # always in this order, so that two workers never cross
+        _book(source, *_store(theirs, now=now), now=now)
+    if rows:
+        Landed.objects.filter(pk__in=[row.pk for row in rows]).delete()
+
+
+def _store(rows: Sequence[Landed], *, now: datetime) -> tuple[Counts, dict[int, Any]]:
+    """What became of the calls in these rows, and the calls themselves by the numbers they were given."""
+    kept: dict[int, Any] = {}
+    records: list[Record] = []
+    silent = Counts()
+    for row in rows:
+        intake = INTAKES[row.source]
+        # Were a number given twice, for instance after a restore, its moment would still tell the two apart.
+        key = f"{row.pk} {row.received_at.isoformat()}"
+        for told in intake.unpack(row.body, received_at=row.received_at, key=key):
+            number = len(kept) + 1
+            kept[number] = told.call
+            found = _read(partial(intake.records, number, told.call), number, told.problem)
+            records.extend(found)
+            silent.repeat(not found)
+    counts = keep(records, now=now)
+    counts.add(silent)
+    return counts, kept
+
+
+def _read(records: Callable[[], Sequence[Record]], number: int, problem: str) -> Sequence[Record]:
+    if problem:
+        return [BadRecord(number, problem)]
+    try:
+        return records()
+    except calls.Problem as said:
+        return [BadRecord(number, str(said))]
+
+
+def keep(records: Iterable[Record], *, now: datetime, progress: Progress = lambda rows: None) -> Counts:
+    """What the records say is stored: who is who, what happened, and who wants no more offers."""
+    others = Counts()
+    refusals: list[OptOutRecord] = []
+    counts = ingest.take(_events(records, others, refusals, now=now), now=now, progress=progress)
+    counts.add(others)
+    counts.add(consents.withdraw(refusals, now=now))
+    return counts
+
+
+def _events(
+    records: Iterable[Record], others: Counts, refusals: list[OptOutRecord], *, now: datetime
+) -> Iterator[EventRecord | AliasRecord | BadRecord]:
+    """The records that `ingest` stores; of the others those that say who is who are learnt on the way."""
+    line = 0
+    for record in records:
+        if isinstance(record, OptOutRecord):
+            refusals.append(record)
+        elif isinstance(record, SamePersonRecord):
+            identity.learn_pairs([(record.known, record.also)], now=now)
+            if record.line != line:  # a call may say it in two ways
+                others.accept()
+                line = record.line
+        else:
+            yield record
+
+
+def _book(source: Source, counts: Counts, kept: dict[int, Any], *, now: datetime) -> None:
+    """The source's day and hour count these calls, and the refused are in quarantine as lines to try again."""
+    name = f"http {clock.day_of(now)}"
+    with connection.cursor() as cursor:  # two workers would both begin the day
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [f"{source} {name}"])
+    run, _new = Run.objects.get_or_create(source=source, name=name, defaults={"started_at": now})
+    Run.objects.filter(pk=run.pk).update(
+        received=F("received") + counts.received,
+        accepted=F("accepted") + counts.accepted,
+        duplicate=F("duplicate") + counts.duplicate,
+        rejected=F("rejected") + counts.rejected,
+        finished_at=now,
+    )
+    runs.tally(source, counts, now=now)
+    refused = [bad if bad.raw else replace(bad, raw=_raw(source, kept[bad.line])) for bad in counts.refused]
+    runs.quarantine(run, refused, now=now)
+
+
+def _raw(source: Source, call: Any) -> dict[str, Any]:
+    # Of a door nothing is kept: it is a trace of somebody's movements.
+    return {"withheld": "door"} if source == Source.IOT else {"line": calls.line(call)}
