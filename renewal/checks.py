@@ -1,5 +1,6 @@
 """System checks that refuse nonsense before it serves anybody."""
 
+import re
 from typing import Any
 
 from django.conf import settings
@@ -52,6 +53,16 @@ def check_stage(**kwargs: Any) -> list[CheckMessage]:
     if settings.DEBUG:
         problems.append(Error("DEBUG is on in production.", hint="Unset DEBUG.", id="renewal.E006"))
     return problems
+
+
+@register(Tags.security)
+def check_wechat(**kwargs: Any) -> list[CheckMessage]:
+    """The key that opens WeChat's messages has its 43 characters, and whoever sets one sets the account, too."""
+    key = settings.WECHAT_AES_KEY
+    if not key or (re.fullmatch(r"[A-Za-z0-9+/]{43}", key) and settings.WECHAT_TOKEN and settings.WECHAT_APPID):
+        return []
+    hint = "Copy EncodingAESKey, Token and AppID from the account's settings at mp.weixin.qq.com."
+    return [Error("WECHAT_AES_KEY is not 43 letters and digits, or lacks its account.", hint=hint, id="renewal.E008")]
 
 
 @register(Tags.database)

@@ -157,7 +157,7 @@ def _title(call: dict[str, Any]) -> str:
 
 def _plain(properties: dict[str, Any]) -> dict[str, Any]:
     """The properties that are plain values of a sensible size; the others are left out."""
-    found = {}
+    found: dict[str, Any] = {}
     for name, value in properties.items():
         if len(found) == MOST_PROPERTIES:
             break

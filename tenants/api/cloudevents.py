@@ -73,12 +73,12 @@ class CloudEvents(frame.Sender):
             **{(status, "application/problem+json"): PROBLEM for status in TITLES},
         },
         examples=[OpenApiExample("A leak", LEAK, request_only=True, media_type=STRUCTURED)],
-        auth=[{"writeKey": []}, {"bearer": []}, {}],
+        auth=frame.WITH_A_KEY,
     )
     def post(self, request: Request) -> HttpResponse:
         asked = frame.plain(request)
         said = frame.text(frame.body(asked))
-        kind = asked.content_type.lower()  # the media type alone
+        kind = (asked.content_type or "").lower()  # the media type alone
         try:
             if kind == BATCH:
                 _check_batch(frame.json(said))

@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 
 MOST_BYTES = 500 * 1024  # of a body, unpacked
 RETRY_AFTER = "5"  # seconds
+# In a header by either scheme; the last stands for the key in the address or in the body.
+WITH_A_KEY: Any = [{"writeKey": []}, {"bearer": []}, {}]
 
 
 class Refused(Exception):

@@ -79,7 +79,7 @@ def described(kind: str, short: bool = False) -> Any:
             **{(status, "application/json"): REFUSAL for status in (400, 401, 411, 415, 503)},
         },
         examples=[] if kind != "track" else [OpenApiExample("A kitchen was booked", BOOKING, request_only=True)],
-        auth=[{"writeKey": []}, {"bearer": []}, {}],
+        auth=frame.WITH_A_KEY,
     )
 
 
@@ -104,12 +104,13 @@ class Segment(frame.Sender):
         frame.land("segment", SENDERS, secret if type(secret) is str else "", landed)
         return JsonResponse({"success": True})
 
-    def options(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:
+    def options(self, request: Any, *args: Any, **kwargs: Any) -> Any:
         return HttpResponse(status=204)
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         response = super().finalize_response(request, response, *args, **kwargs)
-        response.headers.update(CORS)
+        for name, value in CORS.items():
+            response.headers[name] = value
         return response
 
 

@@ -44,7 +44,7 @@ class TTLock(frame.Sender):
             (200, "text/plain"): TEXT,
             **{(status, "text/plain"): TEXT for status in (400, 401, 411, 413, 415, 503)},
         },
-        auth=[{"writeKey": []}, {"bearer": []}, {}],
+        auth=frame.WITH_A_KEY,
     )
     def post(self, request: Request) -> HttpResponse:
         asked = frame.plain(request)
