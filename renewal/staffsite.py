@@ -81,6 +81,8 @@ def unfold(operator: str, brand: str) -> dict[str, Any]:
                 ("connectors.run", _("Runs"), HQ),
                 ("connectors.refusal", _("Refused records"), HQ),
                 ("tenants.waitingcontract", _("Waiting contracts"), HQ),
+                ("connectors.landed", _("Not taken in yet"), HQ),
+                ("connectors.inboundkey", _("Senders' keys"), HQ),
             ),
             _tabs(
                 ("tenants.building", _("Buildings"), PEOPLE),

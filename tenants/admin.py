@@ -18,6 +18,7 @@ from unfold.decorators import display
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from connectors.models import Refusal, Run
+from tenants import admin_inbound as admin_inbound  # its lists register themselves
 from tenants import clock
 from tenants.access import Role
 from tenants.desk import HQ, Desk, MomentFilter, Within, may_run_the_house, state
@@ -189,6 +190,8 @@ SOURCES = {
     "payments": _("payments"),
     "bills": _("bills and moods"),
     "staff": _("members of staff"),
+    "cloudevents": _("other systems (CloudEvents)"),
+    "wechat": _("WeChat"),
 }
 
 
