@@ -16,6 +16,7 @@ from django.db.models.functions import Coalesce
 from campaigns.models import Push
 from campaigns.pushes import wording
 from connectors.records import Kind
+from renewal import persons
 from renewal.models import Case, CaseChange, Proposal
 from tenants import access, clock
 from tenants.access import Somebody
@@ -157,6 +158,7 @@ def portrait(user: Somebody, tenant_id: int, *, topic: str, page: int, today: da
         "changes": list(CaseChange.objects.filter(case__lease=current).exclude(was="").order_by("-at", "-pk")),
         "proposal": Proposal.objects.filter(lease=current, tenant__in=people).first(),
         "tags": _tags(tenant),
+        **persons.panel(tenant, user=user, until=until, today=today),
         "events": Paginator(events.select_related("unit").order_by("-at", "-pk"), EVENTS_PER_PAGE).get_page(page),
         "doors": _doors(people, today=today),
         **_pushes(people, leases),

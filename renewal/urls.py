@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from renewal.views import dashboard, door, h5, people, sign, uploads
+from renewal.views import dashboard, door, h5, identity, people, sign, uploads
 
 # The letter (renewal/views/h5.py says which address does what). <key> is a token, or "letter" once it is open.
 letter = [
@@ -32,6 +32,9 @@ urlpatterns = [
     path("i18n/", include("django.conf.urls.i18n")),
     path("admin/tenant/", people.roster_view, name="staff-tenants"),
     path("admin/tenant/<int:tenant_id>/", people.portrait_view, name="staff-tenant"),
+    path("admin/tenant/same/", identity.same_view, name="staff-same"),
+    path("admin/tenant/<int:tenant_id>/merge/", identity.merge_view, name="staff-merge"),
+    path("admin/tenant/merge/<int:merge_id>/", identity.undo_view, name="staff-undo-merge"),
     path("admin/day/next/", dashboard.next_day_view, name="staff-next-day"),
     path("admin/day/<str:day>/", dashboard.progress_view, name="staff-day"),
     path("admin/sources/upload/", uploads.hand_in_view, name="staff-upload"),

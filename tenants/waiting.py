@@ -15,11 +15,14 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
+from django.db.models import Count, Min
 
 from tenants import clock, features
 from tenants.holders import HELD_SQL
+from tenants.models import WaitingEvent
 
 Ref = tuple[str, str]  # source and reference
+SHOWN = 20  # aliases in the summary
 
 # Not an event: that `data` = {"also": [source, ref]} stands for the same person, told before they were known.
 ALSO = "alias.also"
@@ -140,6 +143,18 @@ def attribute(leases: Collection[int], *, now: datetime) -> int:
         owners = [row[0] for row in cursor.fetchall()]
         features.mark(owners, now=now)
     return len(owners)
+
+
+def summary() -> dict[str, Any]:
+    """How many events wait, and the aliases for which most do: since when, and how long they are kept."""
+    waits = WaitingEvent.objects.exclude(kind=ALSO)
+    rows = (
+        waits.values("who_source", "who_ref")
+        .annotate(events=Count("pk"), since=Min("recorded_at"))
+        .order_by("-events", "who_source", "who_ref")[:SHOWN]
+    )
+    kept = timedelta(days=settings.WAITING_DAYS)
+    return {"events": waits.count(), "rows": [row | {"until": row["since"] + kept} for row in rows]}
 
 
 def forget(*, today: date) -> int:
