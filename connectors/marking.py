@@ -10,7 +10,7 @@ import re
 import warnings
 import zipfile
 from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -83,11 +83,20 @@ def find_table(book: openpyxl.Workbook, names: Collection[str]) -> tuple[Workshe
     return best
 
 
-def says(sheet: Worksheet, row: int, header: dict[str, int], record: dict[str, Any]) -> bool:
-    """Whether the row is the one of which `record` was made, as far as its cells are no formulas."""
-    pairs = [(sheet.cell(row, header[name]).value, text) for name, text in record.items() if name in header]
-    plain = [(cells.as_text(value), text) for value, text in pairs if not _is_formula(value)]
-    return any(text for _value, text in plain) and all(value == text for value, text in plain)
+def says(
+    sheet: Worksheet,
+    row: int,
+    header: dict[str, int],
+    record: dict[str, Any],
+    masked: Callable[[dict[str, Any]], dict[str, Any]] = dict,
+) -> bool:
+    """Whether the row is the one of which `record` was made, as far as its cells are no formulas.
+
+    `masked` says of a row what may be kept of it, as was done to the record.
+    """
+    values = {name: sheet.cell(row, header[name]).value for name in record if name in header}
+    plain = masked({name: cells.as_text(value) for name, value in values.items() if not _is_formula(value)})
+    return any(plain.values()) and all(plain[name] == record[name] for name in plain)
 
 
 def thin(book: openpyxl.Workbook, sheet: Worksheet, *, header: int, marks: Sequence[Mark], before: bytes) -> bytes:

@@ -158,15 +158,15 @@ def finish(
     `only` are the lines that were taken in, if not all were. Line → the number in quarantine, of refused rows and
     of those that had one before.
     """
-    has_columns = bool(FEEDS[run.source].columns)
-    corrected = marked.handed_back(path, run.source, mapping) if has_columns else {}
+    feed = FEEDS[run.source]
+    corrected = marked.handed_back(path, run.source, mapping, masked=feed.masked) if feed.columns else {}
     if only is not None:
         corrected = {line: row for line, row in corrected.items() if line in only}
     counts.refused = _with_raw(run.source, path, mapping, counts.refused)
     # A workbook is kept as it came where rows of it were refused: they are handed back in it, marked.
     if counts.refused and upload is None:
         upload = runs.keep_workbook(run, path, now=now)
-        if upload is not None and has_columns:
+        if upload is not None and feed.columns:
             runs.keep_columns(upload, sheet.layout(path, run.source, mapping).names)
     runs.finish(run, counts, now=now, upload=upload, corrected=corrected)
     came_with = {line: number for line, (number, _record) in corrected.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ from connectors.records import BadRecord
 from connectors.sources import cells, sheet
 from renewal import embedded
 
+Masked = Callable[[dict[str, Any]], dict[str, Any]]  # what may be kept of a row
+
 
 @dataclass(frozen=True, slots=True)
 class File:
@@ -26,7 +28,7 @@ class File:
     content: bytes
 
 
-def hand_back(source: str, columns: Sequence[str], rows: Sequence[Refusal]) -> list[File]:
+def hand_back(source: str, columns: Sequence[str], rows: Sequence[Refusal], *, masked: Masked = dict) -> list[File]:
     """The rows in the workbooks they stood in; those of which no workbook is kept together in one of their own.
 
     Lines of JSON go back as lines; of what is withheld there is nothing to hand back.
@@ -39,7 +41,7 @@ def hand_back(source: str, columns: Sequence[str], rows: Sequence[Refusal]) -> l
     uploads = Upload.objects.in_bulk({row.upload_id for row in rows if row.upload_id is not None})
     for pk, upload in sorted(uploads.items()):
         theirs = [row for row in rows if row.upload_id == pk]
-        file, missing = _in_its_workbook(upload, columns, theirs)
+        file, missing = _in_its_workbook(upload, columns, theirs, masked)
         homeless += missing
         files += [file] if file else []
     if homeless:
@@ -48,7 +50,7 @@ def hand_back(source: str, columns: Sequence[str], rows: Sequence[Refusal]) -> l
 
 
 def _in_its_workbook(
-    upload: Upload, columns: Sequence[str], rows: Sequence[Refusal]
+    upload: Upload, columns: Sequence[str], rows: Sequence[Refusal], masked: Masked
 ) -> tuple[File | None, list[Refusal]]:
     """The workbook as it came with these rows only, and those of them that are not found in it."""
     content = bytes(upload.content)
@@ -65,7 +67,7 @@ def _in_its_workbook(
     places |= {ours: places[name] for ours, name in theirs.items() if name in places}
     marks, missing = [], []
     for row in rows:
-        if header < row.line <= page.max_row and marking.says(page, row.line, places, row.raw):
+        if header < row.line <= page.max_row and marking.says(page, row.line, places, row.raw, masked):
             changed = {places[name]: text for name, text in _changed(row).items() if name in places}
             marks.append(Mark(row.line, row.reason, places.get(bad_column(row)), row.pk, changed))
         else:
@@ -73,7 +75,8 @@ def _in_its_workbook(
     if not marks:
         return None, missing
     content = marking.thin(book, page, header=header, marks=marks, before=content)
-    return File(f"{Path(upload.name).stem}-{_('refused')}.xlsx", content), missing
+    suffix = _("refused rows")
+    return File(f"{Path(upload.name).stem}-{suffix}.xlsx", content), missing
 
 
 def _in_a_workbook(columns: Sequence[str], rows: Sequence[Refusal]) -> bytes:
@@ -117,7 +120,7 @@ def write_table(columns: Sequence[str], refused: Iterable[BadRecord], *, name: s
 
 
 def handed_back(
-    path: Path, source: str, mapping: Mapping[str, str] | None = None
+    path: Path, source: str, mapping: Mapping[str, str] | None = None, *, masked: Masked = dict
 ) -> dict[int, tuple[int, dict[str, str]]]:
     """By line, the rows of a file that were handed back before: the number of each in quarantine, and its cells."""
     found = {}
@@ -125,7 +128,7 @@ def handed_back(
         if marking.NUMBER not in row:
             return {}
         if (number := cells.as_text(row[marking.NUMBER])).isdecimal():
-            found[line] = int(number), {name: cells.as_text(value) for name, value in row.items() if name}
+            found[line] = int(number), masked({name: cells.as_text(value) for name, value in row.items() if name})
     return found
 
 

@@ -33,6 +33,7 @@ STATES = {
 }
 # What a reason says of one record only: what it quotes, and words with a figure in them.
 OWN_WORDS = r"“[^”]*”|[A-Za-z0-9_.:/#+-]*[0-9][A-Za-z0-9_.:/#+-]*"
+COUNTED = ("received", "accepted", "duplicate", "rejected")
 Record = dict[str, str]
 Tally = dict[str, int]
 
@@ -87,7 +88,7 @@ def grouped() -> QuerySet[Any]:
     )
 
 
-def reasons(wanted: Wanted, *, most: int = 12) -> list[dict[str, Any]]:
+def reasons(wanted: Wanted, *, most: int | None = 12) -> list[dict[str, Any]]:
     """How many refusals there are of each source and shape, whatever reason is chosen; the most frequent first."""
     every = listed(Wanted(wanted.source, "", wanted.words, wanted.upload, wanted.run, wanted.state))
     counted = every.order_by().values("source", "shape", "group").annotate(n=Count("pk"), since=Min("first_seen_at"))
@@ -138,7 +139,7 @@ def hand_back(rows: QuerySet[Refusal]) -> list[File]:
 
 def _hand_back(source: str, rows: Sequence[Refusal]) -> list[File]:
     feed = loading.FEEDS.get(source)
-    return marked.hand_back(source, feed.columns if feed else (), rows)
+    return marked.hand_back(source, feed.columns, rows, masked=feed.masked) if feed else []
 
 
 # --- Trying again -------------------------------------------------------------------------------------------
@@ -181,12 +182,7 @@ def _try_again(source: str, rows: Sequence[Refusal], *, now: datetime) -> Tally:
         counts = loading.take_in(source, path, now=now)
     runs.close(run, counts, now=now)
     runs.settle([row.pk for row in rows], {origin[bad.line]: bad for bad in counts.refused}, now=now)
-    return {
-        "received": counts.received,
-        "accepted": counts.accepted,
-        "duplicate": counts.duplicate,
-        "rejected": counts.rejected,
-    }
+    return {name: getattr(counts, name) for name in COUNTED}
 
 
 def _write_again(feed: loading.Feed, path: Path, rows: Sequence[Refusal]) -> dict[int, int]:
@@ -272,6 +268,13 @@ def form_of(row: Refusal) -> list[dict[str, Any]]:
         }
         for name in dict.fromkeys(names)
     ]
+
+
+def state_of(row: Refusal) -> str:
+    """Which of `STATES` the refusal is in."""
+    if row.resolved_at is None:
+        return "waiting"
+    return "aside" if row.dismissed_because else "settled"
 
 
 def _waiting(pk: int) -> Refusal:

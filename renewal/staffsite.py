@@ -78,11 +78,13 @@ def unfold(operator: str, brand: str) -> dict[str, Any]:
             ),
             _tabs(("campaigns.push", _("Pushes"), PEOPLE), ("tenants.message", _("Everything sent"), PEOPLE)),
             _tabs(
+                ("staff-sources", _("Overview"), HQ),
                 ("connectors.run", _("Runs"), HQ),
-                ("connectors.refusal", _("Refused records"), HQ),
+                ("staff-quarantine", _("Refused records"), HQ),
                 ("tenants.waitingcontract", _("Waiting contracts"), HQ),
                 ("connectors.landed", _("Not taken in yet"), HQ),
                 ("connectors.inboundkey", _("Senders' keys"), HQ),
+                ("tenants.waitingevent", _("Waiting events"), HQ),
             ),
             _tabs(
                 ("tenants.building", _("Buildings"), PEOPLE),
@@ -106,7 +108,7 @@ def _entries() -> list[dict[str, Any]]:
         _entry(_("Segments and playbooks"), "account_tree", "admin:campaigns_playbook_changelist", permission=HQ),
         _entry(_("Messages"), "sms", "admin:campaigns_push_changelist", permission=PEOPLE),
         _entry(_("Work orders"), "build", "admin:workorders_workorder_changelist"),
-        _entry(_("Sources"), "database", "admin:connectors_run_changelist", permission=HQ),
+        _entry(_("Sources"), "database", "staff-sources", permission=HQ),
         _entry(_("Settings"), "tune", "admin:tenants_building_changelist", permission=PEOPLE),
     ]
 
@@ -116,13 +118,13 @@ def _entry(title: str | Promise, icon: str, url: str, **more: Any) -> dict[str, 
 
 
 def _tabs(*entries: tuple[str, str | Promise, str]) -> dict[str, Any]:
-    """Lists that answer one question, beside each other; each named as `app.model`."""
+    """Lists that answer one question, beside each other; each named as `app.model`, or a page by its address's name."""
     return {
-        "models": [name for name, _title, _permission in entries],
+        "models": [name for name, _title, _permission in entries if "." in name],
         "items": [
             {
                 "title": title,
-                "link": reverse_lazy(f"admin:{name.replace('.', '_')}_changelist"),
+                "link": reverse_lazy(f"admin:{name.replace('.', '_')}_changelist" if "." in name else name),
                 "permission": permission,
             }
             for name, title, permission in entries

@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from renewal.views import dashboard, door, h5, identity, people, sign, uploads
+from renewal.views import dashboard, door, h5, identity, people, quarantine, sign, sources, uploads
 
 # The letter (renewal/views/h5.py says which address does what). <key> is a token, or "letter" once it is open.
 letter = [
@@ -42,6 +42,11 @@ urlpatterns = [
     path("admin/sources/upload/<int:upload_id>/", uploads.rows_view, name="staff-upload-preview"),
     path("admin/sources/upload/<int:upload_id>/rows/", uploads.decide_view, name="staff-upload-rows"),
     path("admin/sources/upload/<int:upload_id>/done/", uploads.done_view, name="staff-upload-done"),
+    path("admin/sources/", sources.overview_view, name="staff-sources"),
+    path("admin/sources/quarantine/", quarantine.listing_view, name="staff-quarantine"),
+    path("admin/sources/quarantine/replay", quarantine.replay_view, name="staff-quarantine-replay"),
+    path("admin/sources/quarantine/export", quarantine.export_view, name="staff-quarantine-export"),
+    path("admin/sources/quarantine/<int:pk>/", quarantine.record_view, name="staff-refusal"),
     path("admin/", admin.site.urls),
     path("r/", include(letter)),
     path("", include("tenants.urls")),

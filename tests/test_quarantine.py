@@ -21,6 +21,7 @@ from openpyxl.worksheet.datavalidation import DataValidation
 from connectors.marking import BAD
 from connectors.models import Refusal, Run, SourceHour, Upload
 from connectors.sources import bills, erp, payments
+from connectors.sources.tickets import COLUMNS as tickets_columns
 from renewal import quarantine
 from renewal.quarantine import Wanted
 from tenants import clock
@@ -50,6 +51,12 @@ def tried(answer: dict[str, Any]) -> tuple[int, int, int, int]:
 def exported(name: str) -> Path:
     _status, out, _err = manage("quarantine", "export", "--json")
     return Path(json.loads(out)["files"][name])
+
+
+def tickets(folder: Path, *rows: tuple[str, str]) -> Path:
+    """Tickets, each a number and a room: refused while the room is unknown."""
+    lines = [f"{number},前台,{room},,漏水,厨房漏水,2025-11-20 10:00,,,,," for number, room in rows]
+    return table(folder / "t.csv", tickets_columns, *lines)
 
 
 def contracts(folder: Path, *rows: dict[str, Any]) -> Path:
@@ -173,15 +180,15 @@ def test_a_workbook_handed_back_twice_bears_the_marks_of_the_second_time_only(tm
 
 def test_rows_of_a_csv_come_back_as_a_workbook_of_their_columns_and_no_cell_is_a_formula(tmp_path: Path) -> None:
     make_lease(contract_no="HT1")
-    rows = ("=1+1,HT9,房租,3800,2025-11-01,2025-11-03", "+LS2,HT1,房租,-5,2025-11-01,2025-11-03")
+    rows = ("=1+1,HT1,房租,昨天,2025-11-01,2025-11-03", "+LS2,HT1,房租,-5,2025-11-01,2025-11-03")
     load("payments", table(tmp_path / "p.csv", payments.COLUMNS, *rows))
     path = exported("payments")
     page = openpyxl.load_workbook(path).worksheets[0]
     assert [cell.value for cell in page[1]] == [*payments.COLUMNS, "未通过原因", "隔离编号"]
     assert [(page.cell(row, 1).value, page.cell(row, 1).data_type) for row in (2, 3)] == [("=1+1", "s"), ("+LS2", "s")]
     assert b"<f" not in zipped(path, "xl/worksheets/sheet1.xml")
-    assert [cell.coordinate for row in page.iter_rows() for cell in row if cell.fill == BAD] == ["B2", "D3"]
-    page["B2"].value, page["D3"].value = "HT1", "3800"
+    assert [cell.coordinate for row in page.iter_rows() for cell in row if cell.fill == BAD] == ["D2", "D3"]
+    page["D2"].value, page["D3"].value = "3800", "3800"
     book = page.parent
     assert book is not None
     book.save(path)
@@ -336,14 +343,13 @@ def test_a_typed_nul_is_kept_as_its_sign_and_refused(tmp_path: Path) -> None:
 
 
 def test_what_is_put_aside_is_not_tried_stays_aside_when_it_comes_again_and_can_be_taken_up(tmp_path: Path) -> None:
-    path = table(tmp_path / "p.csv", payments.COLUMNS, "LS1,HT1,房租,3800,2025-11-01,2025-11-03")
-    load("payments", path)
+    load("tickets", tickets(tmp_path, ("BX1", "B9-1")))
     pk = Refusal.objects.get().pk
     with pytest.raises(quarantine.Unanswered):
         quarantine.put_aside(pk, "  ", by="mei", now=NOW)
     aside = quarantine.put_aside(pk, "测试数据", by="mei", now=NOW)
     assert (aside.dismissed_because, aside.settled_by, aside.resolved_at) == ("测试数据", "mei", NOW)
-    make_lease(contract_no="HT1")
+    make_unit("B9-1")
     assert manage("quarantine", "replay", "--json")[:2] == (0, '{"sources": {}}\n')
     assert not Event.objects.exists()
     assert quarantine.numbers() == {"waiting": 0, "aside": 1, "settled": 0}
@@ -368,28 +374,24 @@ def test_the_same_row_put_aside_stays_aside_when_its_file_is_loaded_again(tmp_pa
 
 
 def test_replaying_twice_brings_nothing_more_and_counts_for_no_source(tmp_path: Path) -> None:
-    rows = [f"LS{n},HT{n % 2},房租,3800,2025-11-01,2025-11-03" for n in range(6)]
-    load("payments", table(tmp_path / "p.csv", payments.COLUMNS, *rows))
+    load("tickets", tickets(tmp_path, *((f"BX{n}", f"B9-{n % 2}") for n in range(6))))
     hour = SourceHour.objects.values_list("received", "rejected").get()
-    make_lease(contract_no="HT1")
-    assert quarantine.replay(now=NOW) == {"payments": {"received": 6, "accepted": 3, "duplicate": 0, "rejected": 3}}
-    assert quarantine.replay(now=NOW) == {"payments": {"received": 3, "accepted": 0, "duplicate": 0, "rejected": 3}}
+    make_unit("B9-1")
+    assert quarantine.replay(now=NOW) == {"tickets": {"received": 6, "accepted": 3, "duplicate": 0, "rejected": 3}}
+    assert quarantine.replay(now=NOW) == {"tickets": {"received": 3, "accepted": 0, "duplicate": 0, "rejected": 3}}
     assert Event.objects.count() == 3
     assert SourceHour.objects.values_list("received", "rejected").get() == hour == (6, 6)
     assert list(Run.objects.order_by("pk").values_list("name", "received")) == [
-        ("p.csv", 6), ("隔离区重试", 6), ("隔离区重试", 3),
+        ("t.csv", 6), ("隔离区重试", 6), ("隔离区重试", 3),
     ]  # fmt: skip
     # The records still belong to the file they stood in.
-    assert set(Refusal.objects.values_list("run__name", flat=True)) == {"p.csv"}
+    assert set(Refusal.objects.values_list("run__name", flat=True)) == {"t.csv"}
 
 
 def test_only_what_is_asked_for_is_tried_again(tmp_path: Path) -> None:
-    rows = ("LS1,HT1,房租,3800,2025-11-01,2025-11-03", "LS2,HT1,房租,0,2025-11-01,2025-11-03")
+    rows = ("LS1,HT1,房租,x,2025-11-01,2025-11-03", "LS2,HT1,房租,0,2025-11-01,2025-11-03")
     load("payments", table(tmp_path / "p.csv", payments.COLUMNS, *rows))
-    make_lease(contract_no="HT1")
-    (group,) = [
-        each["group"] for each in quarantine.reasons(Wanted()) if "HT1" not in each["shape"] and "金额" in each["shape"]
-    ]
+    (group,) = [each["group"] for each in quarantine.reasons(Wanted()) if "不合理" in each["shape"]]
     wanted = quarantine.listed(Wanted(reason=group))
     assert quarantine.replay_these(wanted, now=NOW)["payments"]["received"] == 1
     assert list(Refusal.objects.order_by("line").values_list("attempts", flat=True)) == [1, 2]
@@ -398,14 +400,11 @@ def test_only_what_is_asked_for_is_tried_again(tmp_path: Path) -> None:
 def test_a_replay_that_breaks_half_way_leaves_everything_as_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rows = [f"LS{n},HT1,房租,3800,2025-11-01,2025-11-03" for n in range(4)]
-    load("payments", table(tmp_path / "p.csv", payments.COLUMNS, *rows))
-    make_lease(contract_no="HT1")
+    load("tickets", tickets(tmp_path, *((f"BX{n}", "B9-1") for n in range(4))))
+    make_unit("B9-1")
     with connection.cursor() as cursor:
         # The database itself refuses the last row, after three were written.
-        cursor.execute(
-            "ALTER TABLE tenants_event ADD CONSTRAINT fault CHECK (source_id <> 'LS3#made' AND source_id <> 'LS3')"
-        )
+        cursor.execute("ALTER TABLE tenants_event ADD CONSTRAINT fault CHECK (source_id <> 'BX3#reported')")
     before = list(Refusal.objects.order_by("pk").values())
     with pytest.raises(Exception, match="fault"):
         quarantine.replay(now=NOW)
@@ -416,9 +415,8 @@ def test_a_replay_that_breaks_half_way_leaves_everything_as_it_was(
 
 @pytest.mark.django_db(transaction=True)
 def test_of_two_people_who_replay_at_once_each_record_is_tried_by_one(tmp_path: Path) -> None:
-    rows = [f"LS{n},HT1,房租,3800,2025-11-01,2025-11-03" for n in range(50)]
-    load("payments", table(tmp_path / "p.csv", payments.COLUMNS, *rows))
-    make_lease(contract_no="HT1")
+    load("tickets", tickets(tmp_path, *((f"BX{n}", "B9-1") for n in range(50))))
+    make_unit("B9-1")
     results: list[dict[str, Any]] = []
     start = threading.Barrier(2)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -11,7 +11,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
-from renewal import phrases
+from renewal import phrases, sources
 from renewal.models import Case
 from tenants.access import masked
 from tenants.models import Event
@@ -112,3 +112,33 @@ def in_words(cause: str) -> str:
     if cause.startswith("signature "):
         return _("signature %s") % cause.removeprefix("signature ")
     return _(cause) if cause else ""
+
+
+@register.filter
+def thousands(n: int) -> str:
+    return f"{n:,}"
+
+
+@register.filter
+def source_name(code: str) -> str:
+    return str(sources.NAMES.get(code, code))  # type: ignore[call-overload]
+
+
+@register.filter
+def for_so_long(span: timedelta | None) -> str:
+    """A span of time as one says it: in its largest unit, with a half where that tells something."""
+    if span is None:
+        return "–"
+    seconds = span.total_seconds()
+    if seconds < 120:
+        return _("%d s") % seconds
+    if seconds < 3600:
+        return _("%d min") % (seconds / 60)
+    if seconds < 172800:
+        return _("%s h") % _half(seconds / 3600)
+    return _("%s days") % _half(seconds / 86400)
+
+
+def _half(value: float) -> str:
+    rounded = int(value * 2) / 2
+    return f"{rounded:g}" if value < 10 else f"{int(value)}"

@@ -19,7 +19,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
-from renewal import board, days
+from renewal import board, days, sources
 from renewal.models import Case
 from tenants import clock, desk
 from tenants.models import JobRun, Message
@@ -81,6 +81,7 @@ def fill(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         vacancy=_vacancy_bars(figures["vacancy"], shown["of_building"]),
         weeks=_week_bars(shown["weeks"], only),
         target_hours=settings.ACCEPT_TARGET_HOURS,
+        silent=sources.silences(now=now) if desk.may_run_the_house(request) else [],
     )
     return context
 

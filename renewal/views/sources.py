@@ -1,0 +1,72 @@
+"""What the sources gave us, on one page: the head office's only."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_safe
+
+from connectors.models import Run
+from renewal import sources
+from tenants import clock, desk
+
+BAR, GAP, TALL = 6, 2, 24  # pixels
+
+
+@require_safe
+def overview(request: HttpRequest) -> HttpResponse:
+    """Each source with its latest record, how late it is, what came today, and what of it was refused."""
+    if not desk.may_run_the_house(request):
+        raise PermissionDenied
+    now = clock.now()
+    shown = sources.overview(now=now)
+    for line in shown["lines"]:
+        today = shown["today"].isoformat()
+        line["runs_url"] = _runs(line["source"])
+        line["today_url"] = _runs(line["source"], today)
+        line["bars"] = _bars(line)
+        for group in line["reasons"]:
+            query = urlencode({"source": group["source"], "reason": group["group"]})
+            group["url"] = f"{reverse('staff-quarantine')}?{query}"
+    for sender in shown["senders"]:
+        sender["url"] = f"{reverse('admin:connectors_run_changelist')}?{urlencode({'q': sender['code']})}"
+    context = {
+        **admin.site.each_context(request),
+        **shown,
+        "title": _("Sources"),
+        "now": now,
+        "today_url": _runs("", shown["today"].isoformat()),
+        "width": sources.BAR_DAYS * (BAR + GAP) - GAP,
+        "tall": TALL,
+        "tabs_of": Run._meta,
+    }
+    return render(request, "staff/sources.html", context)
+
+
+def _bars(line: dict[str, Any]) -> list[dict[str, Any]]:
+    """The last days as columns: their height is their share of the largest, and what came at all is to be seen."""
+    most = max((day["received"] for day in line["days"]), default=0)
+    bars = []
+    for at, day in enumerate(line["days"]):
+        height = max(2, round(TALL * day["received"] / most)) if day["received"] else 1
+        url = _runs(line["source"], day["day"].isoformat())
+        facts = {"x": at * (BAR + GAP), "y": TALL - height, "width": BAR, "height": height, "url": url}
+        bars.append({**day, **facts})
+    return bars
+
+
+def _runs(source: str, day: str = "") -> str:
+    """The list of a source's runs, of one day if one is named."""
+    query = {"source": source, "started_at_from": day, "started_at_to": day}
+    kept = urlencode({name: value for name, value in query.items() if value})
+    return f"{reverse('admin:connectors_run_changelist')}?{kept}"
+
+
+overview_view = admin.site.admin_view(overview)
