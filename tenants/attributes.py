@@ -60,12 +60,7 @@ def attributes(person: Tenant, *, seen: Seen = None, until: datetime | None = No
         _told(gettext_lazy("tenant's name"), person.name, rows, seen, lambda party: party.name == person.name),
         _told(ALIASES[AliasSource.PHONE], masked(person.phone), rows, seen, lambda party: party.phone == person.phone),
     ]
-    card = latest.get(AliasSource.ID_HASH)
-    found.append(
-        _known(card, _("on file, as a keyed hash"), seen)
-        if card
-        else Attribute(ALIASES[AliasSource.ID_HASH], _("not on file"), "")
-    )
+    found.append(_card(person, latest.get(AliasSource.ID_HASH), rows, seen))
     found += [_known(latest[source], shown(latest[source]), seen) for source in SINGLE if source in latest]
     found += _workplace(rows, until)
     general = consents.chose_general(person)
@@ -145,6 +140,15 @@ def _told(name: str | Promise, value: str, rows: list[int], seen: Seen, says: Ca
             source = _contract(revision.lease.contract_no, revision.revision, seen)
             return Attribute(name, value, source, revision.lease.signed_on, clock.day_of(revision.recorded_at))
     return Attribute(name, value, "")
+
+
+def _card(person: Tenant, known: Alias | None, rows: list[int], seen: Seen) -> Attribute:
+    """Whether the number of the identity card is on file; the number itself never is."""
+    if known:
+        return _known(known, _("on file, as a keyed hash"), seen)
+    name, claimed = ALIASES[AliasSource.ID_HASH], _("given in a contract, and that of another record")
+    told = _told(name, claimed, rows, seen, lambda party: party.phone == person.phone and bool(party.id_hash))
+    return told if told.source else Attribute(name, _("not on file"), "")
 
 
 def _workplace(rows: list[int], until: datetime | None) -> list[Attribute]:

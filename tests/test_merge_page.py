@@ -126,6 +126,7 @@ def test_every_attribute_says_who_told_us_when_it_was_true_and_since_when_we_kno
         "通用版": ("未选择", "", None, None),
         "续租优惠": ("同意", "入住登记", TODAY - timedelta(days=200), TODAY - timedelta(days=190)),
     }
+    assert held(new)["身份证"][:2] == ("合同已填写，与另一条记录相同", "合同 HT2 第 2 版")
     merges.merge(new, old, reason="身份证相同", by=None, now=NOW)
     assert held(new)["手机号"] == ("139****0002", "合同 HT2 第 1 版", date(2025, 3, 1), learnt_last)
     assert held(new)["工作地点"] == held(old)["工作地点"]
