@@ -4,8 +4,9 @@ A figure of a day uses what had happened by the end of that day (or by `now`, if
 contracts by their signing day, cases by their changes, work orders, clicks and pushes by their moments.
 Two things have no history: a message's state and a unit's list rent are today's, whatever the day.
 
-`known_at` goes further and leaves out what was *recorded* later: contracts and case changes, orders by
-their events' own time. A lease's terms are still those of its last revision.
+`known_at` goes further and reads what was *recorded* by then: contracts in the terms they had, who stood on them
+and who was merged into whom (tenants/history.py); case changes and orders by their own moments. The figures kept
+of a day are those known at its end.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from renewal import figures as sums
 from renewal.cases import RENEWED
 from renewal.figures import Period
 from renewal.models import Case, KpiDay
-from tenants import clock
+from tenants import clock, history
 from tenants.models import Building
 
 # What a figure's list may be asked for: the outcomes, and what E and "decided so far" are made of.
@@ -44,6 +45,7 @@ MADE_OF = {
     "decided": ["renewed", "left"],
 }
 WEEKS_AHEAD = 13
+ALL_WE_KNOW = "infinity"  # a moment to PostgreSQL
 RECENT_DAYS = 30  # pushes and clicks are counted over so many days
 
 # A row per building and one over all of them (building null) from one pass.
@@ -185,7 +187,7 @@ def store(*, day: date, now: datetime) -> int:
     known = {row.building_id: row for row in KpiDay.objects.filter(day=day)}
     changed = [
         KpiDay(day=day, building_id=building, figures=figure, computed_at=now)
-        for building, figure in _measure(day, now=now).items()
+        for building, figure in _measure(day, now=now, is_over=now >= end).items()
         if (old := known.get(building)) is None or (old.computed_at < end and old.figures != figure)
     ]
     KpiDay.objects.bulk_create(
@@ -214,10 +216,15 @@ def leases_with(outcome: str, *, day: date, now: datetime | None = None) -> list
 
 
 def _measure(
-    day: date, *, whose: Whose = None, now: datetime | None = None, known_on: date | None = None
+    day: date,
+    *,
+    whose: Whose = None,
+    now: datetime | None = None,
+    known_on: date | None = None,
+    is_over: bool = False,
 ) -> dict[int | None, Figures]:
-    """The figures per building, and over all of them under None."""
-    facts = _facts(day, whose=whose, now=now, known_on=known_on)
+    """The figures per building, and over all of them under None; of a day that is over, as known at its end."""
+    facts = _facts(day, whose=whose, now=now, known_on=day if is_over else known_on)
     month, season = sums.month_of(day), sums.season_of(day)
     periods = {"month": month, "season": season}
     recent = Period(day - timedelta(days=RECENT_DAYS - 1), day)
@@ -289,7 +296,7 @@ def _facts(day: date, *, whose: Whose, now: datetime | None, known_on: date | No
     buildings = [whose] if isinstance(whose, Building) else whose
     end = clock.at(day + timedelta(days=1)) - timedelta(microseconds=1)
     until = min(now, end) if now else end
-    known_at: Any = "infinity"
+    known_at: Any = ALL_WE_KNOW
     if known_on:
         known_at = clock.at(known_on + timedelta(days=1)) - timedelta(microseconds=1)
         until = min(until, known_at)
@@ -323,6 +330,8 @@ def _periods(periods: dict[str, Period]) -> dict[str, list[Any]]:
 
 
 def _rows(sql: str, facts: dict[str, Any]) -> list[tuple[Any, ...]]:
+    if facts["known_at"] != ALL_WE_KNOW:
+        sql = history.as_known(sql)
     with connection.cursor() as cursor:
         cursor.execute(sql, facts)
         return cursor.fetchall()

@@ -170,7 +170,7 @@ class Desk:
             terms = self.terms[number][revision]
             if lease and revision <= lease.revision:
                 break
-            mine = lease or self._signed_here(terms)
+            mine = lease or self.signed_here(terms)
             if obstacle := self._obstacle(terms, mine):
                 obstacles[revision] = obstacle[:300]
                 continue
@@ -295,7 +295,7 @@ class Desk:
             return _("The rent, the deposit or the last day is not what the tenant signed online.")
         return ""
 
-    def _signed_here(self, terms: Terms) -> Lease | None:
+    def signed_here(self, terms: Terms) -> Lease | None:
         """The lease signed online that this contract is: the same unit, tenant and first day, and no number yet."""
         person = self.register.who(parties_of(terms)[0], [])
         for lease in self.on_unit[self.units[terms["unit"]]]:
