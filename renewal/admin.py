@@ -12,7 +12,7 @@ from django.db.models import F, QuerySet, Value
 from django.db.models import When as If
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils.html import format_html_join
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateFilter, RelatedDropdownFilter
@@ -20,10 +20,12 @@ from unfold.contrib.filters.admin.dropdown_filters import DropdownFilter
 from unfold.decorators import display
 
 from renewal import kpis
+from renewal.contracts import DECIDES
 from renewal.models import Case, CaseChange, FilingTask, KpiDay, Rate, Signature
 from tenants import clock
 from tenants.access import SEES_PEOPLE, Role
 from tenants.desk import HQ, Desk, MomentFilter, Within, name_columns, state
+from tenants.models import ContractDecision, WaitingContract
 
 name_columns(apps.get_models())  # this room's lists come last, so every model is there
 
@@ -105,8 +107,8 @@ class CaseDesk(Desk):
         return case.lease.unit.building.name
 
     @display(description=_("last day"), ordering="lease__last_day")
-    def last_day(self, case: Case) -> str:
-        return case.lease.last_day.isoformat()
+    def last_day(self, case: Case) -> SafeString:
+        return _to("staff-contract", case.lease_id, case.lease.last_day.isoformat())
 
     @display(description=_("days left"), ordering="lease__last_day")
     def days_left(self, case: Any) -> int:
@@ -115,6 +117,71 @@ class CaseDesk(Desk):
     @display(description=_("state"), ordering="state")
     def shown_state(self, case: Case) -> SafeString:
         return state(case.state, case.get_state_display())
+
+
+@admin.register(WaitingContract)
+class WaitingContractDesk(Desk):
+    """Contracts that wait for days, or for a person; each leads to both of its sides."""
+
+    list_display = ("contract", "tenant", "unit", "building", "revision", "reason", "recorded_at")
+    list_display_links = None
+    list_filter = (("unit__building", RelatedDropdownFilter),)
+    list_select_related = ("unit__building",)
+    search_fields = ("contract_no", "unit__code")
+    ordering = ("-recorded_at", "-pk")
+    seen_by = DECIDES
+    building_path = "unit__building"
+    fields = ("contract_no", "revision", "unit", "reason", "recorded_at")
+
+    @display(description=_("contract no."), ordering="contract_no")
+    def contract(self, row: WaitingContract) -> SafeString:
+        return _to("staff-waiting", row.pk, row.contract_no)
+
+    @display(description=_("tenant"))
+    def tenant(self, row: WaitingContract) -> str:
+        return str(row.terms["tenant_name"])
+
+    @display(description=_("building"), ordering="unit__building__code")
+    def building(self, row: WaitingContract) -> str:
+        return row.unit.building.name
+
+
+@admin.register(ContractDecision)
+class ContractDecisionDesk(Desk):
+    """What was accepted or refused, by whom and why; a decision that stands can be undone."""
+
+    list_display = ("contract", "unit", "revision", "shown", "why", "by", "at", "undone_at", "back")
+    list_display_links = None
+    list_filter = (("verdict", ChoicesDropdownFilter), ("unit__building", RelatedDropdownFilter))
+    list_select_related = ("unit__building", "by", "lease")
+    search_fields = ("contract_no", "unit__code", "why")
+    ordering = ("-at", "-pk")
+    seen_by = DECIDES
+    building_path = "unit__building"
+    fields = ("contract_no", "revision", "unit", "waited_for", "verdict", "why", "by", "at", "undone_at", "undone_by")
+
+    @display(description=_("contract no."), ordering="contract_no")
+    def contract(self, row: ContractDecision) -> SafeString | str:
+        return _to("staff-contract", row.lease_id, row.contract_no) if row.lease_id else row.contract_no
+
+    @display(description=_("decision"), ordering="verdict")
+    def shown(self, row: ContractDecision) -> SafeString:
+        return state(row.verdict, row.get_verdict_display(), "d")
+
+    @display(description="")
+    def back(self, row: ContractDecision) -> SafeString | str:
+        if row.undone_at:
+            return ""
+        # The list is one form already; the button sends its own.
+        return format_html(
+            '<button type="submit" class="link" formmethod="post" formaction="{}">{}</button>',
+            reverse("staff-undo", args=[row.pk]),
+            _("Undo"),
+        )
+
+
+def _to(page: str, pk: int | None, text: str) -> SafeString:
+    return format_html('<a href="{}" class="font-semibold">{}</a>', reverse(page, args=[pk]), text)
 
 
 @admin.register(Signature)

@@ -34,7 +34,8 @@ CLOSED = {
 class Closed(Exception):
     """There is nothing to choose any more (or yet). `kind` says why:
 
-    signed, notice, moved_out, over (ended by the operator), not_yet (no case), unpriced (no rent published).
+    signed, notice, moved_out, over (ended by the operator), not_yet (no case), unpriced (no rent published), cotenant
+    (another stands first on the contract).
     """
 
     def __init__(self, kind: str, lease: Lease) -> None:
@@ -98,6 +99,12 @@ def _without_proposal(leases: Collection[int] | None) -> list[LeaseTenant]:
     return list({(row.lease_id, _person(row.tenant)): row for row in rows}.values())
 
 
+def _stands_first(lease: Lease, tenant: Tenant) -> bool:
+    """Whether the letter is theirs to answer: a co-tenant renews with whoever is named first."""
+    first = LeaseTenant.objects.filter(lease=lease, is_primary=True).select_related("tenant")
+    return _person(tenant) in {_person(row.tenant) for row in first}
+
+
 def _person(tenant: Tenant) -> int:
     return tenant.merged_into_id or tenant.pk
 
@@ -127,7 +134,7 @@ def for_link(link: Link, *, today: date, now: datetime) -> Proposal:
         prepare(today=today, now=now, leases=[link.lease_id])
         proposal = of(link.lease, link.tenant)
         if proposal is None:
-            raise Closed("unpriced", link.lease)
+            raise Closed("unpriced" if _stands_first(link.lease, link.tenant) else "cotenant", link.lease)
         return proposal
     card = cards.build([proposal.lease], today=today)[proposal.lease_id]
     if not card.own.rates:

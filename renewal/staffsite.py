@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 PEOPLE = "tenants.desk.may_see_people"  # who sees tenants; technicians do not
 HQ = "tenants.desk.may_run_the_house"
+DECIDES = "tenants.desk.may_decide_contracts"
 
 # Paper and ink of static/tokens.css; the tokens themselves colour what is ours.
 BASE = {
@@ -70,6 +71,8 @@ def unfold(operator: str, brand: str) -> dict[str, Any]:
                 ("renewal.case", _("Cases"), PEOPLE),
                 ("renewal.signature", _("Signatures"), PEOPLE),
                 ("renewal.filingtask", _("Filing"), PEOPLE),
+                ("tenants.waitingcontract", _("Waiting contracts"), DECIDES),
+                ("tenants.contractdecision", _("Decisions"), DECIDES),
             ),
             _tabs(
                 ("campaigns.playbook", _("Playbooks"), HQ),
@@ -81,7 +84,6 @@ def unfold(operator: str, brand: str) -> dict[str, Any]:
                 ("staff-sources", _("Overview"), HQ),
                 ("connectors.run", _("Runs"), HQ),
                 ("staff-quarantine", _("Refused records"), HQ),
-                ("tenants.waitingcontract", _("Waiting contracts"), HQ),
                 ("connectors.landed", _("Not taken in yet"), HQ),
                 ("connectors.inboundkey", _("Senders' keys"), HQ),
                 ("tenants.waitingevent", _("Waiting events"), HQ),

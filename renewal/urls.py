@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from renewal.views import dashboard, door, h5, identity, people, quarantine, sign, sources, uploads
+from renewal.views import contracts, dashboard, door, h5, identity, people, quarantine, sign, sources, uploads
 
 # The letter (renewal/views/h5.py says which address does what). <key> is a token, or "letter" once it is open.
 letter = [
@@ -35,6 +35,9 @@ urlpatterns = [
     path("admin/tenant/same/", identity.same_view, name="staff-same"),
     path("admin/tenant/<int:tenant_id>/merge/", identity.merge_view, name="staff-merge"),
     path("admin/tenant/merge/<int:merge_id>/", identity.undo_view, name="staff-undo-merge"),
+    path("admin/contract/<int:lease_id>/", contracts.contract_view, name="staff-contract"),
+    path("admin/contract/waiting/<int:pk>/", contracts.waiting_view, name="staff-waiting"),
+    path("admin/contract/decision/<int:pk>/undo/", contracts.undo_view, name="staff-undo"),
     path("admin/day/next/", dashboard.next_day_view, name="staff-next-day"),
     path("admin/day/<str:day>/", dashboard.progress_view, name="staff-day"),
     path("admin/sources/upload/", uploads.hand_in_view, name="staff-upload"),

@@ -32,7 +32,6 @@ from tenants.models import (
     Message,
     Perk,
     User,
-    WaitingContract,
     WaitingEvent,
 )
 
@@ -160,16 +159,6 @@ class MembershipDesk(Desk):
     ordering = ("user__username", "pk")
     seen_by = changed_by = added_by = HQ
     fields = ("user", "role", "building", "first_day", "last_day")
-
-
-@admin.register(WaitingContract)
-class WaitingContractDesk(Desk):
-    list_display = ("contract_no", "unit", "revision", "reason", "recorded_at")
-    list_select_related = ("unit",)
-    search_fields = ("contract_no", "unit__code")
-    ordering = ("-recorded_at", "-pk")
-    seen_by = HQ
-    fields = ("contract_no", "revision", "unit", "reason", "terms", "recorded_at")
 
 
 @admin.register(WaitingEvent)

@@ -57,6 +57,7 @@ class Desk:
     standing: dict[int, list[LeaseTenant]]  # who is on a lease, by its id
     waiting: dict[Key, WaitingContract]
     stored: set[Key]  # revisions that are rows of LeaseRevision
+    signed: dict[int, Terms]  # what was signed here and has no number yet, by the lease's id
     refused: dict[Key, Terms]  # by a person
     blocked: dict[str, dict[int, str]]  # contracts that wait, with the reason of each revision
     accepted: set[Key] = field(default_factory=set)  # a person takes them over what was signed here
@@ -74,11 +75,13 @@ class Desk:
         terms: dict[str, dict[int, Terms]] = defaultdict(dict)
         stored = set()
         by_pk = {lease.pk: lease for lease in leases}
-        # What was signed here counts as revision 0 once the ERP has given it a number.
-        for said in LeaseRevision.objects.filter(lease__in=leases).exclude(lease__contract_no=""):
-            number = by_pk[said.lease_id].contract_no
-            terms[number][said.revision] = said.terms
-            stored.add((number, said.revision))
+        signed: dict[int, Terms] = {}
+        for said in LeaseRevision.objects.filter(lease__in=leases):
+            if number := by_pk[said.lease_id].contract_no:
+                terms[number][said.revision] = said.terms
+                stored.add((number, said.revision))
+            else:
+                signed[said.lease_id] = said.terms
         blocked: dict[str, dict[int, str]] = defaultdict(dict)
         for row in waiting:
             terms[row.contract_no][row.revision] = row.terms
@@ -97,6 +100,7 @@ class Desk:
             person = one.tenant.merged_into or one.tenant
             people.setdefault(person.pk, person)
         every = [terms_of(record) for record in records] + [each for known in terms.values() for each in known.values()]
+        every += signed.values()
         refs: set[Ref] = {ref for each in every for party in parties_of(each) for ref in party.refs}
         return cls(
             now=now,
@@ -109,6 +113,7 @@ class Desk:
             standing=standing,
             waiting={(row.contract_no, row.revision): row for row in waiting},
             stored=stored,
+            signed=signed,
             refused={(row.contract_no, row.revision): row.terms for row in refused},
             blocked=blocked,
         )
@@ -187,6 +192,10 @@ class Desk:
         """The lease says what `terms` say; the units it left and came to."""
         touched = {lease.unit_id} if lease.unit_id else set()
         self._let_go(lease)
+        if lease.pk in self.signed:
+            # It has its number now, and what was signed is its first revision.
+            self.terms[number][0] = self.signed.pop(lease.pk)
+            self.stored.add((number, 0))
         write_on(lease, terms, unit=self.units[terms["unit"]])
         if lease.state == Lease.State.SIGNED:
             self.on_unit[lease.unit_id].append(lease)

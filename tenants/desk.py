@@ -44,6 +44,11 @@ def may_run_the_house(request: HttpRequest) -> bool:
     return role(request) in HQ
 
 
+def may_decide_contracts(request: HttpRequest) -> bool:
+    """Whether who asks may decide about a contract that waits, of their buildings."""
+    return role(request) in {Role.HQ, Role.MANAGER}
+
+
 def state(code: str, title: str, kind: str = "") -> SafeString:
     """A state as a coloured word (hues: static/staff/staff.css); `kind` tells two rooms' states of one name apart."""
     return format_html('<span class="state state--{}{}">{}</span>', f"{kind}-" if kind else "", code, title)

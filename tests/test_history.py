@@ -199,16 +199,9 @@ def test_the_figure_of_any_past_day_is_rebuilt_as_it_was_kept_whatever_was_corre
         return contract(f"HT{number}", unit=unit, tenant_name=f"租客{number}", phone=f"1000000010{number}", **facts)
 
     def follows(number: int, of: int, unit: str, **facts: Any) -> ContractRecord:
-        said = {"first_day": date(2025, 12, 21), "last_day": date(2026, 12, 20), "signed_on": date(2025, 12, 1)}
-        return contract(
-            f"HT{number}",
-            unit=unit,
-            tenant_name=f"租客{of}",
-            phone=f"1000000010{of}",
-            renews=f"HT{of}",
-            **said,
-            **facts,
-        )
+        facts |= {"first_day": date(2025, 12, 21), "last_day": date(2026, 12, 20), "signed_on": date(2025, 12, 1)}
+        facts |= {"tenant_name": f"租客{of}", "phone": f"1000000010{of}", "renews": f"HT{of}"}
+        return contract(f"HT{number}", unit=unit, **facts)
 
     def run(on: int) -> None:
         cases.open_due(today=date(2025, 12, on), now=day(on, 6))

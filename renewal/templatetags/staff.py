@@ -14,7 +14,8 @@ from django.utils.translation import gettext as _
 from renewal import phrases, sources
 from renewal.models import Case
 from tenants.access import masked
-from tenants.models import Event
+from tenants.history import FIELDS
+from tenants.models import Event, Lease
 from tenants.tags import TAGS
 
 register = template.Library()
@@ -75,6 +76,29 @@ def part_of(n: int, whole: int) -> str:
 @register.filter
 def get(mapping: dict[Any, Any], key: Any) -> Any:
     return mapping.get(key)
+
+
+@register.filter
+def term(value: Any, field: str) -> str:
+    """One fact of a contract as a person reads it."""
+    if value in (None, "", []):
+        return "–"
+    if field == "phone":
+        return masked(str(value))
+    if field in {"monthly_rent", "deposit"}:
+        return fen(Decimal(value))
+    if field == "cotenants":
+        return "、".join(other["name"] for other in value)
+    if field == "state":
+        return str(_("void")) if value == "void" else str(_("signed"))
+    if field == "ended_by":
+        return str(dict(Lease.EndedBy.choices).get(value, value))
+    return value.isoformat() if isinstance(value, date) else str(value)
+
+
+@register.filter
+def term_name(field: str) -> str:
+    return str(FIELDS.get(field, field))
 
 
 @register.filter

@@ -81,7 +81,7 @@ def page(view: View) -> View:
         except proposals.Closed as error:
             if error.kind == "signed" and _signed_here(request):
                 return go("letter-done", READ_AT)
-            return refusal(request, error.kind, 200 if error.kind in {"not_yet", "unpriced"} else 410)
+            return refusal(request, error.kind, 200 if error.kind in {"not_yet", "unpriced", "cotenant"} else 410)
 
     checked = csrf_exempt(_form_check(answer))
 
@@ -160,6 +160,10 @@ def refusal(request: HttpRequest, kind: str, status: int) -> HttpResponse:
         "over": (_("This lease has ended."), _("If anything is unclear, the front desk is there for you.")),
         "not_yet": (_("It is a little early."), _("Your letter comes about three months before your lease ends.")),
         "unpriced": (_("Your offers are not ready yet."), _("We will write to you as soon as they are.")),
+        "cotenant": (
+            _("Whoever is named first in your contract has the letter."),
+            _("They renew for all of you: you stand on the next lease as on this one."),
+        ),
         "nobody": (_("There is no lease to renew for this number."), _("Try the number your lease names.")),
     }[kind]
     onward = kind in {"unknown", "expired", "shut", "nobody", "signed"}
