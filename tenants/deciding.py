@@ -38,7 +38,7 @@ def accept(pk: int, *, why: str, by: User, now: datetime) -> ContractDecision:
     desk.settle(row.contract_no)
     if desk.leases.get(row.contract_no) is not lease or lease.revision != row.revision:
         raise CannotDecide(desk.blocked[row.contract_no].get(row.revision) or _("Another revision came first."))
-    recording.write(desk)
+    leases.write(desk)
     return _record(row, Verdict.ACCEPTED, why=why, by=by, now=now, lease=lease, stood_at=stood_at)
 
 

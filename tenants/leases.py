@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -13,7 +14,7 @@ from django.utils.translation import gettext as _
 
 from connectors.records import BadRecord, ContractRecord
 from connectors.runs import Counts
-from tenants import contracts, recording, waiting
+from tenants import contracts, merges, recording, waiting
 from tenants.contracts import Refused
 from tenants.models import Lease, LeaseRevision, LeaseTenant, Tenant, Unit
 from tenants.terms import signed_terms
@@ -47,7 +48,7 @@ def apply(record: ContractRecord, *, now: datetime) -> Outcome:
     with transaction.atomic():
         desk = _desk([record], now=now)
         outcome = _outcome(desk, record)
-        recording.write(desk)
+        write(desk)
     return outcome
 
 
@@ -69,7 +70,7 @@ def enter(records: Iterable[ContractRecord | BadRecord], *, now: datetime) -> Co
                     counts.refuse(record.line, str(refused))
                 else:
                     counts.repeat() if outcome == Outcome.UNCHANGED else counts.accept(line=record.line)
-            recording.write(desk)
+            write(desk)
     return counts
 
 
@@ -77,6 +78,15 @@ def _desk(records: Sequence[ContractRecord], *, now: datetime) -> contracts.Desk
     """All that bears on `records`, read after no other writer can touch their units any more."""
     lock_units(contracts.units_of(records))
     return contracts.Desk.read(records, now=now)
+
+
+def write(desk: contracts.Desk) -> None:
+    """All the desk decided is in the database, and rows its contracts showed to be one person are merged."""
+    recording.write(desk)
+    for kept, merged, number in desk.register.joined:
+        reason = _("contract %(number)s names them as one person") % {"number": number}
+        with suppress(merges.NotMergeable):  # something else says they are two: a person decides
+            merges.merge(kept, merged, reason=reason, by=None, now=desk.now)
 
 
 def _outcome(desk: contracts.Desk, record: ContractRecord) -> Outcome:

@@ -16,7 +16,7 @@ from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from connectors.records import AliasSource
-from tenants import features, identity
+from tenants import identity
 from tenants.models import Alias, LeaseTenant, Merge, Tenant
 from tenants.terms import Party, Ref, Terms, parties_of
 
@@ -216,11 +216,6 @@ class Register:
         Tenant.objects.bulk_create(people.values())
         owners = {ref: self._named(ref) or person.pk for ref, person in self.learnt.items()}
         identity.name_tenants(owners, now=self.now, origins=self.origins)
-        for keep, other, number in self.joined:
-            reason = _("contract %(number)s names them as one person") % {"number": number}
-            Merge.objects.create(kept=keep, merged=other, reason=reason, by=None, at=self.now)
-            Tenant.objects.filter(Q(pk=other.pk) | Q(merged_into=other)).update(merged_into=keep)
-            features.mark([keep.pk, other.pk], now=self.now)
 
 
 def _aliases(refs: Collection[Ref]) -> Iterable[Alias]:
