@@ -88,13 +88,17 @@ def record(
 
 def refuse_marketing(tenant: Tenant, *, now: datetime, proof: str) -> None:
     """`tenant` hears no more offers on any channel, from this moment, whatever the ledger said before."""
-    rows = list(Tenant.objects.filter(Q(pk=_person(tenant)) | Q(merged_into=_person(tenant))).order_by("pk"))
+    rows = _rows(tenant)
     latest = Consent.objects.filter(tenant__in=rows, purpose=MARKETING).aggregate(at=Max("at"))["at"]
     # A line dated ahead of our clock must not outlive a refusal that was given after it.
     at = max(now, latest + timedelta(microseconds=1)) if latest else now
-    # Whoever turns out to be two people has refused as both.
-    for row in rows:
-        record(row, purpose=MARKETING, channel=ANY, granted=False, at=at, text_version="", proof=proof, now=now)
+    _refuse(rows, at=at, proof=proof, now=now)
+
+
+def _refuse(rows: Iterable[Tenant], *, at: datetime, proof: str, now: datetime) -> bool:
+    """Whoever turns out to be two people after all has refused as both; whether that is new."""
+    facts = {"purpose": MARKETING, "channel": ANY, "text_version": ""}
+    return sum(record(row, granted=False, at=at, proof=proof, now=now, **facts) for row in rows) > 0
 
 
 def chose_general(tenant: Tenant) -> bool:
@@ -111,6 +115,12 @@ def choose_general(tenant: Tenant, *, general: bool) -> None:
 
 def _person(tenant: Tenant) -> int:
     return tenant.merged_into_id or tenant.pk
+
+
+def _rows(tenant: Tenant) -> list[Tenant]:
+    """Every row the person is known as."""
+    person = _person(tenant)
+    return list(Tenant.objects.filter(Q(pk=person) | Q(merged_into=person)).order_by("pk"))
 
 
 def enter(records: Iterable[ConsentRecord | BadRecord], *, now: datetime) -> Counts:
@@ -169,9 +179,7 @@ def withdraw(rows: Iterable[OptOutRecord], *, now: datetime) -> Counts:
     for row in rows:
         if not (tenant := identity.tenant_of(*row.who)):
             counts.refuse(row.line, _("Nobody is known as %(ref)s.") % {"ref": row.who[1]})
-        elif record(
-            tenant, purpose=MARKETING, channel=ANY, granted=False, at=row.at, text_version="", proof=row.proof, now=now
-        ):
+        elif _refuse(_rows(tenant), at=row.at, proof=row.proof, now=now):
             counts.accept()
         else:
             counts.repeat()

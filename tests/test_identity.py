@@ -13,7 +13,7 @@ from django.db import transaction
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from connectors.records import AliasRecord, ConsentRecord, ContractRecord, EventRecord, Kind
+from connectors.records import AliasRecord, ConsentRecord, ContractRecord, EventRecord, Kind, OptOutRecord
 from tenants import clock, consents, features, identity, ingest, leases, links, merges, tags
 from tenants.models import (
     Alias,
@@ -168,6 +168,16 @@ def test_who_refuses_as_one_has_refused_as_both() -> None:
     old, person = make_tenant("林晓"), make_tenant("林晓")
     made = merge(person, old)
     consents.refuse_marketing(person, now=NOW, proof="letter:1")
+    unmerge(made)
+    assert [consents.holds(each, "marketing", channel="sms") for each in (old, person)] == [False, False]
+
+
+def test_a_refusal_told_from_outside_holds_for_both_too() -> None:
+    old, person = make_tenant("林晓"), make_tenant("林晓")
+    made = merge(person, old)
+    told = OptOutRecord(line=1, who=("phone", old.phone), at=NOW, proof="sms R")
+    counts = [consents.withdraw([told], now=NOW) for _time in range(2)]
+    assert [(each.accepted, each.duplicate) for each in counts] == [(1, 0), (0, 1)]
     unmerge(made)
     assert [consents.holds(each, "marketing", channel="sms") for each in (old, person)] == [False, False]
 
