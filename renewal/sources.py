@@ -9,13 +9,14 @@ last record of one hour to the last record of the next that has any, so it is ne
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
 from django.db import connection
-from django.db.models import Count, Max, Min, Q, Sum
+from django.db.models import CharField, Count, Max, Min, Q, Sum
+from django.db.models.functions import Left
+from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy
 
 from connectors.models import Landed, Run, SourceHour
@@ -47,16 +48,21 @@ NAMES = {
     Source.COMMUNITY: gettext_lazy("community"),
     Source.PAYMENTS: gettext_lazy("payments"),
     Source.BILLS: gettext_lazy("bills and moods"),
+    Source.CLOUDEVENTS: gettext_lazy("CloudEvents"),
+    Source.WECHAT: gettext_lazy("WeChat"),
 }
-# Who hands records in by themselves. Each has a run a day, which bears its name.
-SENDERS = {
-    "mqtt": "MQTT",
-    "segment": "Segment",
-    "cloudevents": "CloudEvents",
-    "wechat": gettext_lazy("WeChat"),
-    "ttlock": "TTLock",
+# Who hands records in over the network: under which source, and how that source's run of a day begins.
+SENDERS: dict[str, tuple[str | Promise, Source, str]] = {
+    "mqtt": ("MQTT", Source.IOT, "mqtt"),
+    "segment": ("Segment", Source.APP, "http"),
+    "cloudevents": ("CloudEvents", Source.CLOUDEVENTS, "http"),
+    "wechat": (gettext_lazy("WeChat"), Source.WECHAT, "http"),
+    "ttlock": ("TTLock", Source.IOT, "http"),
 }
-TELL_EVENTS = {Source.IOT, Source.APP, Source.TICKETS, Source.COMMUNITY, Source.PAYMENTS, Source.BILLS}
+TELL_EVENTS = {
+    Source.IOT, Source.APP, Source.TICKETS, Source.COMMUNITY, Source.PAYMENTS, Source.BILLS, Source.CLOUDEVENTS,
+    Source.WECHAT,
+}  # fmt: skip
 COUNTED = ("received", "accepted", "duplicate", "rejected")
 
 
@@ -248,26 +254,21 @@ def _senders(*, today: date) -> list[dict[str, Any]]:
         )
     }
     begins = Q()
-    for code in SENDERS:
-        begins |= Q(name__startswith=f"{code} ")
-    lately = Run.objects.filter(begins, started_at__gte=clock.at(today - RECENT))
-    found: dict[str, dict[str, Any]] = {}
+    for _title, source, way in SENDERS.values():
+        begins |= Q(source=source, name__startswith=f"{way} ")
     is_today = Q(started_at__gte=clock.at(today))
-    rows: Iterable[dict[str, Any]] = lately.values("name").annotate(  # type: ignore[assignment]
-        last=Max("finished_at"),
-        received_now=Sum("received", filter=is_today),
-        rejected_now=Sum("rejected", filter=is_today),
+    sums = {f"{name}_today": Sum(name, filter=is_today, default=0) for name in COUNTED}
+    lately = Run.objects.filter(begins, started_at__gte=clock.at(today) - RECENT).annotate(
+        way=Left("name", 4, output_field=CharField())
     )
-    for row in rows:
-        code = row["name"].partition(" ")[0]
-        sender = found.setdefault(code, {"last": None, "received": 0, "rejected": 0})
-        sender["last"] = max(filter(None, (sender["last"], row["last"])), default=None)
-        for name in ("received", "rejected"):
-            sender[name] += row[f"{name}_now"] or 0
+    heard = {
+        (row["source"], row["way"]): row
+        for row in lately.values("source", "way").annotate(last=Max("finished_at"), **sums)
+    }
     return [
-        {"code": code, "name": name, **found.get(code, {}), "landed": landed.get(code)}
-        for code, name in SENDERS.items()
-        if code in found or code in landed
+        {"code": code, "name": title, "source": source, "way": way, "landed": landed.get(code), **heard.get(key, {})}
+        for code, (title, source, way) in SENDERS.items()
+        if (key := (str(source), way)) in heard or code in landed
     ]
 
 

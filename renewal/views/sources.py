@@ -33,10 +33,12 @@ def overview(request: HttpRequest) -> HttpResponse:
         line["today_url"] = _runs(line["source"], today)
         line["bars"] = _bars(line)
         for group in line["reasons"]:
-            query = urlencode({"source": group["source"], "reason": group["group"]})
-            group["url"] = f"{reverse('staff-quarantine')}?{query}"
+            group["url"] = f"{reverse('staff-quarantine')}?{_query(source=group['source'], reason=group['group'])}"
     for sender in shown["senders"]:
-        sender["url"] = f"{reverse('admin:connectors_run_changelist')}?{urlencode({'q': sender['code']})}"
+        sender["url"] = (
+            f"{reverse('admin:connectors_run_changelist')}?{_query(source=sender['source'], q=sender['way'])}"
+        )
+        sender["refused_url"] = f"{reverse('staff-quarantine')}?{_query(source=sender['source'])}"
     context = {
         **admin.site.each_context(request),
         **shown,
@@ -64,9 +66,12 @@ def _bars(line: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _runs(source: str, day: str = "") -> str:
     """The list of a source's runs, of one day if one is named."""
-    query = {"source": source, "started_at_from": day, "started_at_to": day}
-    kept = urlencode({name: value for name, value in query.items() if value})
-    return f"{reverse('admin:connectors_run_changelist')}?{kept}"
+    query = _query(source=source, started_at_from=day, started_at_to=day)
+    return f"{reverse('admin:connectors_run_changelist')}?{query}"
+
+
+def _query(**wanted: str) -> str:
+    return urlencode({name: value for name, value in wanted.items() if value})
 
 
 overview_view = admin.site.admin_view(overview)
