@@ -23,7 +23,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop
 
 from campaigns import playbooks, pushes
-from renewal import cases, kpis, proposals
+from renewal import cases, kpis, proposals, uploads
 from renewal.models import KpiDay
 from tenants import clock, features, outbox, planner, retention, tags, waiting
 from tenants.models import JobRun
@@ -65,6 +65,7 @@ def _retain(today: date, now: datetime) -> Counts:
         "doors": retention.forget_doors(today=today),
         "released": waiting.release_known(now=now),
         "waiting_dropped": waiting.forget(today=today),
+        "files": uploads.forget(now=now),
     }
 
 

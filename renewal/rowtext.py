@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from django.utils.translation import gettext as _
 
 from connectors.records import Source
+from connectors.sources import idcards
 from renewal.preview import Kind, Row
 from renewal.standing import Cells
 
@@ -38,12 +40,18 @@ FACTS: dict[str, tuple[str, ...]] = {
     Source.APP: ("时间", "编号"),
     Source.IOT: ("时间", "编号"),
 }
+HASH = re.compile("·[0-9a-f]{64}")
 UNITS_OF = {"租期月数": "%s 个月", "免租月数": "免 %s 个月"}
+
+
+def safe(text: str) -> str:
+    """The text with no more of an identity number than its last four digits."""
+    return HASH.sub("", idcards.mask_in(text))
 
 
 def describe(source: str, row: Row, cells: Cells) -> dict[str, Any]:
     """The parts of a row's line on the page."""
-    cells = {name: value for name, value in cells.items() if value}
+    cells = {name: safe(value) for name, value in cells.items() if value}
     if "line" in cells:
         cells = _of_line(source, cells["line"])
     named = [UNITS_OF.get(name, "%s") % cells[name] for name in TITLES[source] if name in cells]

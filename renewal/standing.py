@@ -77,6 +77,8 @@ TERMS = {
     "计租日": "anchor_day", "合同状态": "state", "续签自": "renews", "提前终止日期": "ended_on", "终止方": "ended_by",
     "终止约定日期": "ended_agreed_on", "App账号": "app_user", "社群号": "community_member",
 }  # fmt: skip
+# Columns a file may lack: a revision that says nothing of them changes nothing of them.
+MORE_TERMS = {"微信openid": "wechat", "快递柜账号": "locker"}
 WORDS = {"合同状态": {"signed": "已签", "void": "作废"}, "终止方": {"tenant": "租客", "operator": "运营方"}}
 
 
@@ -93,7 +95,11 @@ def _contracts(numbers: Collection[str]) -> dict[str, Cells]:
 
 def _terms(terms: Mapping[str, Any]) -> Cells:
     cells = {column: said(terms.get(name)) for column, name in TERMS.items()}
-    return cells | {column: words.get(cells[column], cells[column]) for column, words in WORDS.items()}
+    cells |= {column: words.get(cells[column], cells[column]) for column, words in WORDS.items()}
+    cells |= {column: said(terms[name]) for column, name in MORE_TERMS.items() if name in terms}
+    if "cotenants" in terms:
+        cells["同住人"] = "；".join(f"{other['name']} {other['phone']}" for other in terms["cotenants"])
+    return cells
 
 
 def waiting_contracts(numbers: Collection[str]) -> dict[tuple[str, int], str]:

@@ -125,10 +125,12 @@ def columns(request: HttpRequest, upload_id: int) -> HttpResponse:
         else:
             chosen = dict(upload.mapping) if upload.mapping and asked != "none" else sheet.guessed
     used = set(chosen.values())
+    samples = {name: [rowtext.safe(value) for value in values] for name, values in sheet.samples.items()}
     context = {
         "upload": upload,
         "earlier": _earlier(upload),
         "sheet": sheet,
+        "samples": samples,
         "rows": [
             {
                 "n": n,
@@ -136,7 +138,7 @@ def columns(request: HttpRequest, upload_id: int) -> HttpResponse:
                 "meaning": MEANINGS.get(column, ""),
                 "is_required": column in sheet.required,
                 "chosen": chosen.get(column, ""),
-                "samples": sheet.samples.get(chosen.get(column, ""), []),
+                "samples": samples.get(chosen.get(column, ""), []),
             }
             for n, column in enumerate(sheet.columns)
         ],
