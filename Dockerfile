@@ -9,4 +9,4 @@ RUN pybabel -q compile -d locale -D django \
 RUN useradd --system renewal && chown -R renewal /app/.data
 USER renewal
 EXPOSE 8000
-CMD ["gunicorn", "renewal.wsgi", "--bind", "0.0.0.0:8000", "--workers", "3"]
+CMD ["gunicorn", "renewal.wsgi", "--bind", "0.0.0.0:8000", "--workers", "3", "--timeout", "60"]

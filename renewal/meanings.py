@@ -75,4 +75,8 @@ MEANINGS = {
     "楼栋": _("codes separated by semicolons; empty for all"),
     "技能": _("separated by semicolons"),
     "班次": _("working hours such as 08:00-20:00"),
+    "同住人": _("the others on the contract: name and mobile number, separated by semicolons"),
+    "身份证号": _("18 digits; only a keyed hash of it is kept"),
+    "微信openid": _("the tenant's openid at your official account"),
+    "快递柜账号": _("the tenant's account at the parcel locker"),
 }

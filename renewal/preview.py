@@ -21,6 +21,7 @@ from django.utils.translation import gettext as _
 
 from connectors.records import AliasRecord, BadRecord, ContractRecord, EventRecord, Source
 from connectors.runs import Counts
+from connectors.sources import Unusable
 from renewal import loading, standing
 from renewal.standing import Cells, Key
 from tenants import contracts, leases
@@ -77,10 +78,11 @@ def work_out(
     now: datetime,
     mapping: Mapping[str, str] | None = None,
     only: Collection[int] | None = None,
+    most: int | None = None,
 ) -> Trial:
     """What the file would change, or those rows of it whose lines are `only`; nothing has changed."""
     with transaction.atomic():
-        trial = take(source, path, now=now, mapping=mapping, only=only)
+        trial = take(source, path, now=now, mapping=mapping, only=only, most=most)
         transaction.set_rollback(True)
     return trial
 
@@ -92,9 +94,22 @@ def take(
     now: datetime,
     mapping: Mapping[str, str] | None = None,
     only: Collection[int] | None = None,
+    most: int | None = None,
 ) -> Trial:
-    """The file's good rows are in; the trial says what each of them changed. To be called within a transaction."""
+    """The file's good rows are in; the trial says what each of them changed. To be called within a transaction.
+
+    Raises `Unusable` before anything is tried if there are more than `most` of them.
+    """
     records = list(loading.records(source, path, mapping, only=only))
+    if most and (length := len({record.line for record in records})) > most:
+        facts = {"name": path.name, "rows": length, "most": most}
+        raise Unusable(
+            _(
+                "%(name)s has %(rows)d rows, more than the %(most)d a page can apply at once. "
+                "Split it, or load it on the server with `load`."
+            )
+            % facts
+        )
     usable = [record for record in records if not isinstance(record, BadRecord | AliasRecord)]
     events = [record for record in usable if isinstance(record, EventRecord)]
     others = [record for record in usable if not isinstance(record, EventRecord)]

@@ -31,7 +31,9 @@ from renewal.preview import Row
 from tenants.models import WaitingContract
 
 MOST_MB = 10
-MOST_ROWS = 20_000  # what one request applies in well under half a minute; more is for `load`
+# What one request applies before anybody gives up waiting; more is for `load`.
+MOST_ROWS = 10_000
+MOST_EVENTS = 60_000
 KEPT_DAYS = 90  # after that only the file's name, its hash and its report are left
 
 SOURCES: dict[str, Any] = {
@@ -95,20 +97,13 @@ def has_columns(source: str) -> bool:
 
 
 def look(source: str, path: Path) -> None:
-    """The file can be a file of this source, and is not too long for a page; raises `Unusable`."""
+    """The file can be a file of this source; raises `Unusable`."""
     files.check(path)
     if has_columns(source):
         headers.of(source, path)
-        return
-    lines = sum(1 for _line in files.lines(path))
-    if lines > MOST_ROWS:
-        raise _too_long(path.name, lines)
-
-
-def _too_long(name: str, rows: int) -> Unusable:
-    facts = {"name": name, "rows": rows, "most": MOST_ROWS}
-    return Unusable(_("%(name)s has %(rows)d rows, more than the %(most)d a page can apply at once. "
-                      "Split it, or load it on the server with `load`.") % facts)  # fmt: skip
+    else:
+        for _line in files.lines(path):
+            pass
 
 
 def header_of(upload: Upload) -> Header:
@@ -157,31 +152,40 @@ def _clear(shelf: Path) -> None:
 
 def show(upload: Upload, *, left_out: Collection[int] = (), now: datetime) -> Shown:
     """What applying the file would change; with `left_out`, what it changes without those rows. Nothing has changed."""
+    options = _options(upload, now)
     with on_disk(upload) as path:
-        rows = preview.work_out(upload.source, path, now=now, mapping=upload.mapping).rows
+        rows = preview.work_out(upload.source, path, **options).rows
         if left_out:
-            only = rows.keys() - set(left_out)
-            rows = rows | preview.work_out(upload.source, path, now=now, mapping=upload.mapping, only=only).rows
+            rows = rows | preview.work_out(upload.source, path, only=rows.keys() - set(left_out), **options).rows
     return Shown(rows, preview.digest_of(rows), now)
+
+
+def _options(upload: Upload, now: datetime) -> dict[str, Any]:
+    most = MOST_EVENTS if loading.FEEDS[upload.source].is_events else MOST_ROWS
+    return {"now": now, "mapping": upload.mapping, "most": most}
 
 
 def apply(upload_id: int, *, seen: str, left_out: Collection[int] = (), now: datetime) -> Upload:
     """The rows but for `left_out` are in, all of them or none; one that was applied before stays as it is.
 
-    `seen` is the digest of what was shown. Raises `Otherwise` where the rows would not come out so.
+    `seen` is the digest of what was shown. Raises `Otherwise` where the rows would not come out so, and `Unusable`
+    where the file cannot be read or no row is left.
     """
     with transaction.atomic():
         upload = Upload.objects.select_for_update().get(pk=upload_id)
         if upload.applied_at:
             return upload
+        options = _options(upload, now)
         with on_disk(upload) as path:
             rows: dict[int, Row] = {}
             only = whole = None
             if left_out:
-                rows = preview.work_out(upload.source, path, now=now, mapping=upload.mapping).rows
+                rows = preview.work_out(upload.source, path, **options).rows
                 only, whole = rows.keys() - set(left_out), preview.digest_of(rows)
+                if not only:
+                    raise Unusable(_("No row is chosen."))
             run = runs.begin(upload.source, upload.name, now=now)
-            trial = preview.take(upload.source, path, now=now, mapping=upload.mapping, only=only)
+            trial = preview.take(upload.source, path, only=only, **options)
             rows = rows | trial.rows
             if preview.digest_of(rows) != seen:
                 raise Otherwise(rows, whole or preview.digest_of(rows))

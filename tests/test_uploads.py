@@ -507,7 +507,7 @@ def test_rows_are_chosen_across_pages_and_exactly_they_are_applied(root: Client)
     page.press(go="page=1", untick=[60])
     assert [line for line, part in page.lines().items() if "is-left-out" in part] == [2, 7]
     page.press(go="kind=new", tick=[2])
-    assert "应用所选 118 行" in page.html
+    assert "data-chosen>118<" in page.html
     page.press("apply")
     assert page.figures() == {"received": 118, "accepted": 118, "duplicate": 0, "rejected": 0}
     left = {f"HT{n}" for n in range(120)} - set(Lease.objects.values_list("contract_no", flat=True))
@@ -520,10 +520,13 @@ def test_none_and_all_can_be_chosen_and_one_row_alone_applied(root: Client) -> N
     two = {"合同编号": "HT2", "房源编号": "B1-0302A", "手机号": "10000000002", "租客姓名": "周遥"}
     page = Page(root, received("contracts", contracts_of({}, two)))
     page.press("tick-none")
-    assert re.search(r'value="apply"[^>]*disabled', page.html)
+    assert "data-chosen>0<" in page.html
     page.press("tick-all")
-    assert "应用全部 2 行" in page.html
+    assert "data-chosen>2<" in page.html
     page.press("tick-none")
+    page.press("apply")
+    assert "还没有选择任何行。" in page.html
+    assert not Run.objects.exists()
     page.press("apply", tick=[3])
     assert page.figures()["accepted"] == 1
     assert Lease.objects.get().contract_no == "HT2"
@@ -542,6 +545,23 @@ def test_a_refused_row_shows_its_reason_and_marks_its_cell(root: Client) -> None
     listed = root.get(address)
     assert listed.status_code == 200
     assert "三千八" in unescape(listed.content.decode())
+
+
+def test_of_an_identity_number_no_page_shows_more_than_its_end(root: Client) -> None:
+    make_unit("B1-0301A")
+    columns = (*erp.COLUMNS, "身份证号")
+    numbers = ("110101199003074477", "110101199003074478")
+    content = csv_of(columns, *(CONTRACT | {"身份证号": number} for number in numbers))
+    upload = received("contracts", content)
+    shown = uploads.show(upload, now=clock.now())
+    assert kinds(shown)[2] == "new"
+    for step in ("columns", "preview"):
+        html = root.get(reverse(f"staff-upload-{step}", args=[upload.pk])).content.decode()
+        assert "11010119900307" not in html
+        assert "4477" in html
+    page = Page(root, upload)
+    page.press("apply")
+    assert "11010119900307" not in json.dumps(list(Refusal.objects.values_list("raw", flat=True)))
 
 
 def test_what_a_row_says_is_shown_as_text_and_never_run(root: Client) -> None:

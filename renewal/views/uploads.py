@@ -149,7 +149,7 @@ def columns(request: HttpRequest, upload_id: int) -> HttpResponse:
         "error": error,
         "source": uploads.SOURCES[upload.source],
     }
-    return _page(request, "staff/mapping.html", _("Columns of %(name)s") % {"name": upload.name}, context,
+    return _page(request, "staff/mapping.html", _("Columns"), context,
                  status=422 if error else 200)  # fmt: skip
 
 
@@ -168,8 +168,13 @@ def rows(request: HttpRequest, upload_id: int, notice: str = "") -> HttpResponse
     try:
         shown = _shown(upload, left_out if kept.get("narrow") else set())
     except Unusable as unusable:
-        context: dict[str, Any] = {"upload": upload, "error": str(unusable), "source": uploads.SOURCES[upload.source]}
-        return _page(request, "staff/preview.html", upload.name, context, status=422)
+        context: dict[str, Any] = {
+            "upload": upload,
+            "error": str(unusable),
+            "has_columns": uploads.has_columns(upload.source),
+            "source": uploads.SOURCES[upload.source],
+        }
+        return _page(request, "staff/preview.html", _("Preview"), context, status=422)
     kind = request.GET.get("kind", "")
     listed = [row for row in shown.rows.values() if not kind or row.kind == kind]
     page = Paginator(listed, PAGE).get_page(request.GET.get("page"))
@@ -195,7 +200,7 @@ def rows(request: HttpRequest, upload_id: int, notice: str = "") -> HttpResponse
         "address": urlencode({"kind": kind} if kind else {}),
     }
     request.session.modified = True
-    return _page(request, "staff/preview.html", upload.name, context)
+    return _page(request, "staff/preview.html", _("Preview"), context)
 
 
 @_for_hq
@@ -271,7 +276,7 @@ def done(request: HttpRequest, upload_id: int) -> HttpResponse:
         "refused_url": f"{refused_url}?run__id__exact={upload.run_id}" if upload.run_id else refused_url,
         "source": uploads.SOURCES[upload.source],
     }
-    return _page(request, "staff/upload_done.html", upload.name, context)
+    return _page(request, "staff/upload_done.html", _("Result"), context)
 
 
 def _open(upload_id: int) -> Upload:

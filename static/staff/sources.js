@@ -43,8 +43,12 @@
   const all = document.querySelector("[data-tick-page]");
   if (all) {
     const boxes = [...document.querySelectorAll("input[name=row]")];
+    const figure = document.querySelector("[data-chosen]");
+    const elsewhere = Number(figure.textContent.replace(/\D/g, "")) - boxes.filter((box) => box.checked).length;
     const look = () => {
       const ticked = boxes.filter((box) => box.checked).length;
+      figure.textContent = elsewhere + ticked;
+      figure.closest("button").disabled = elsewhere + ticked === 0;
       all.checked = ticked === boxes.length;
       all.indeterminate = ticked > 0 && ticked < boxes.length;
       for (const box of boxes) box.closest("tr").classList.toggle("is-left-out", !box.checked);
