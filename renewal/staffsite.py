@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
+from django.http import HttpRequest
 from django.templatetags.static import static
 from django.urls import reverse_lazy
 from django.utils.functional import Promise
@@ -128,7 +130,13 @@ def _tabs(*entries: tuple[str, str | Promise, str]) -> dict[str, Any]:
                 "title": title,
                 "link": reverse_lazy(f"admin:{name.replace('.', '_')}_changelist" if "." in name else name),
                 "permission": permission,
+                # A page is shown as open at its own address only; otherwise one would be below all of its address.
+                **({} if "." in name else {"active": partial(_is_open, name)}),
             }
             for name, title, permission in entries
         ],
     }
+
+
+def _is_open(name: str, request: HttpRequest) -> bool:
+    return request.resolver_match is not None and request.resolver_match.url_name == name

@@ -458,3 +458,61 @@ def test_reasons_that_differ_only_in_what_they_quote_are_one_group(tmp_path: Pat
     assert quarantine.reasons(Wanted(state="settled")) == []
     quarantine.put_aside(quarantine.listed(Wanted(words="B9-2")).get().pk, "测试", by="mei", now=later)
     assert quarantine.reasons(Wanted(state="aside"))[0]["n"] == 1
+
+
+# --- a vendor's workbook --------------------------------------------------------------------------
+
+
+def test_a_vendors_workbook_with_a_title_and_names_of_its_own_comes_back_as_it_was_and_loads_again(
+    tmp_path: Path,
+) -> None:
+    """Title rows above the header and the vendor's own names for our columns, as a guess at the header reads them."""
+    make_unit("B1-0301A")
+    theirs = {"合同编号": "合同号", "手机号": "联系电话", "租客姓名": "承租人"}
+    book = openpyxl.Workbook()
+    page = book.worksheets[0]
+    page["A1"] = "蓝寓租约台账"
+    page.merge_cells("A1:F1")
+    page["A2"] = "导出日期 2025-12-01"
+    page.append([theirs.get(name, name) for name in erp.COLUMNS])
+    page.append([{**CONTRACT, "手机号": "138"}.get(name) for name in erp.COLUMNS])
+    page.append([{**CONTRACT, "合同编号": "HT2", "房源编号": "B9-1"}.get(name) for name in erp.COLUMNS])
+    page.append([{**CONTRACT, "合同编号": "HT3", "月租金": "x"}.get(name) for name in erp.COLUMNS])
+    path = tmp_path / "台账.xlsx"
+    book.save(path)
+    load("contracts", path)
+    assert [line for line, _reason in waiting()] == [4, 5, 6]
+    file = exported("contracts")
+    book = openpyxl.load_workbook(file)
+    page = book.worksheets[0]
+    assert [page.cell(row, 1).value for row in range(1, 7)] == [
+        "蓝寓租约台账", "导出日期 2025-12-01", "合同号", "HT1", "HT2", "HT3",
+    ]  # fmt: skip
+    assert [str(each) for each in page.merged_cells.ranges] == ["A1:F1"]
+    phone, unit, rent = (
+        erp.COLUMNS.index("手机号") + 1,
+        erp.COLUMNS.index("房源编号") + 1,
+        erp.COLUMNS.index("月租金") + 1,
+    )
+    bad = {(cell.row, cell.column) for row in page.iter_rows() for cell in row if cell.fill == BAD}
+    assert bad == {(4, phone), (5, unit), (6, rent)}
+    page.cell(4, phone).value = "13800000000"
+    page.delete_rows(5, 2)
+    book.save(file)
+    assert tried(load("contracts", file, status=0)) == (1, 1, 0, 0)
+    assert [line for line, _reason in waiting()] == [5, 6]
+
+
+def test_an_identity_number_is_neither_kept_in_quarantine_nor_in_the_way_of_finding_its_row(tmp_path: Path) -> None:
+    make_unit("B1-0301A")
+    number = "11010519491231002X"
+    header = (*erp.COLUMNS, "身份证号")
+    path = workbook(tmp_path / "c.xlsx", {**CONTRACT, "手机号": "138", "身份证号": number}, header=header)
+    load("contracts", path)
+    row = Refusal.objects.get()
+    assert number not in json.dumps(row.raw)
+    page = openpyxl.load_workbook(exported("contracts")).worksheets[0]
+    assert page["E2"].fill == BAD  # in its own workbook, which it is not without the row being found
+    assert page["S2"].value == number
+    again = quarantine.correct(row.pk, {**row.raw, "身份证号": number, "手机号": "139"}, by="mei", now=NOW)
+    assert number not in json.dumps(again.fixed)

@@ -230,3 +230,12 @@ def test_one_workbook_is_handed_back_as_it_is_and_several_in_one_archive(root: C
     assert [row[0].value for row in page.iter_rows()] == ["合同编号", "HT2"]
     with zipfile.ZipFile(BytesIO(root.get(f"{LIST}export").content)) as archive:
         assert sorted(archive.namelist()) == ["payments.xlsx", "合同-退回行.xlsx"]
+
+
+def test_the_tab_of_the_page_is_the_one_that_is_open(root: Client) -> None:
+    for name, title in (("staff-sources", "概览"), ("staff-quarantine", "退回记录")):
+        html = get(root, reverse(name))
+        tabs = re.search(r'<nav id="tabs-items".*?</nav>', html)
+        assert tabs
+        active = re.findall(r'<a href="[^"]*" class="active"[^>]*>(.*?)</a>', tabs[0])
+        assert [re.sub(r"<[^>]+>", "", each).strip() for each in active] == [title]
