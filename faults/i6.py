@@ -36,15 +36,19 @@ def run(seed: int, share: float) -> dict[str, Any]:
     dice = random.Random(seed)
     content = workbook(ROWS, BAD)
     kills = max(4, round(KILLS * share))
-    green = campaign(dice, content, kills=kills)
-    red = campaign(dice, content, kills=max(2, round(kills / 5)), is_protected=False)
+    world = World(content)
+    last = world.statements()
+    green = campaign(world, last, dice, kills=kills)
+    red = campaign(World(content, is_protected=False, full=world.full), last, dice, kills=max(2, round(kills / 5)))
     return {**green, "red": red}
 
 
-def campaign(dice: random.Random, content: bytes, *, kills: int, is_protected: bool = True) -> dict[str, Any]:
-    """Kills, each followed by a look at what is there; then the whole file, and the same file again."""
-    world = World(content, is_protected=is_protected)
-    last = world.statements()
+def campaign(world: World, last: int, dice: random.Random, *, kills: int) -> dict[str, Any]:
+    """Kills, each followed by a look at what is there; then the whole file, and the same file again.
+
+    `last` is the statement after which the file is committed.
+    """
+    is_protected = world.is_protected
     found = {"none": 0, "all": 0, "part": 0, "ended before the kill": 0}
     began = time.monotonic()
     for number in range(kills):
@@ -71,10 +75,13 @@ def campaign(dice: random.Random, content: bytes, *, kills: int, is_protected: b
 class World:
     """Units to let, the file that lets them, and a process that applies it."""
 
-    def __init__(self, content: bytes, *, rows: int = ROWS, is_protected: bool = True) -> None:
+    def __init__(
+        self, content: bytes, *, rows: int = ROWS, is_protected: bool = True, full: dict[str, int] | None = None
+    ) -> None:
         self.content, self.size, self.is_protected = content, rows, is_protected
         self.name = f"i6-{os.getpid()}"
         self.seen = ""
+        self.full = full or {}  # what is there when everything is
         self.reset()
 
     def reset(self) -> None:

@@ -18,7 +18,7 @@ from django.core.management import call_command
 from django.db import connection, transaction
 from django.test import Client
 from django.urls import reverse
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from connectors.models import Refusal, Run, Upload
@@ -305,6 +305,7 @@ CELLS = st.fixed_dictionaries(
 def test_whatever_contracts_come_in_the_preview_says_what_is_then_done(
     known: list[Row], rows: list[Row], left_out: set[int]
 ) -> None:
+    assume(set(range(2, 2 + len(rows))) - left_out)  # some row is chosen
     with transaction.atomic():
         for code in ("B1-0301A", "B1-0302A", "B1-0303A"):
             make_unit(code)
@@ -313,7 +314,8 @@ def test_whatever_contracts_come_in_the_preview_says_what_is_then_done(
         received_rows = len(rows) - len(left_out & set(range(2, 2 + len(rows))))
         assert Run.objects.get(pk=done.run_id or 0).received == received_rows
         again = taken("contracts", contracts_of(*rows), left_out=tuple(sorted(left_out)))
-        assert outcome(again)[0] == 0
+        # What was accepted says nothing new a second time; a refused row may fit once a later one is in.
+        assert outcome(again)[0] <= outcome(done)[2]
         transaction.set_rollback(True)
 
 

@@ -267,13 +267,12 @@ def done(request: HttpRequest, upload_id: int) -> HttpResponse:
     upload = _open(upload_id)
     if not upload.applied_at:
         return redirect("staff-upload-preview", upload.pk)
-    refused_url = reverse("admin:connectors_refusal_changelist")
     context = {
         "upload": upload,
         "run": upload.run,
         "has_columns": uploads.has_columns(upload.source),
         "waiting": uploads.waiting_since(upload),
-        "refused_url": f"{refused_url}?run__id__exact={upload.run_id}" if upload.run_id else refused_url,
+        "refused_url": f"{reverse('staff-quarantine')}?upload={upload.pk}",
         "source": uploads.SOURCES[upload.source],
     }
     return _page(request, "staff/upload_done.html", _("Result"), context)
