@@ -516,3 +516,16 @@ def test_an_identity_number_is_neither_kept_in_quarantine_nor_in_the_way_of_find
     assert page["S2"].value == number
     again = quarantine.correct(row.pk, {**row.raw, "身份证号": number, "手机号": "139"}, by="mei", now=NOW)
     assert number not in json.dumps(again.fixed)
+
+
+def test_rows_of_an_old_workbook_or_of_one_no_longer_kept_come_back_in_a_workbook_of_their_columns(
+    tmp_path: Path,
+) -> None:
+    make_unit("B1-0301A")
+    load("contracts", contracts(tmp_path, {**CONTRACT, "手机号": "138"}))
+    for content in (b"\xd0\xcf\x11\xe0 an old workbook", b""):
+        Upload.objects.update(content=content)
+        page = openpyxl.load_workbook(exported("contracts")).worksheets[0]
+        assert [page.cell(2, column).value for column in (1, 5)] == ["HT1", "138"]
+        assert page["E2"].fill == BAD
+        assert page.cell(1, page.max_column).value == "隔离编号"

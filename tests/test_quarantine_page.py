@@ -239,3 +239,11 @@ def test_the_tab_of_the_page_is_the_one_that_is_open(root: Client) -> None:
         assert tabs
         active = re.findall(r'<a href="[^"]*" class="active"[^>]*>(.*?)</a>', tabs[0])
         assert [re.sub(r"<[^>]+>", "", each).strip() for each in active] == [title]
+
+
+def test_the_result_of_a_file_leads_to_its_refused_rows(root: Client, tmp_path: Path) -> None:
+    contracts(tmp_path, {"手机号": "138"}, {"手机号": "139"})
+    amounts(tmp_path, "0")
+    html = get(root, reverse("staff-upload-done", args=[Upload.objects.get().pk]))
+    (address, _again) = re.findall(rf'href="({LIST}\?upload=\d+)"', html)
+    assert len(rows(get(root, address))) == 2
