@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -224,9 +225,13 @@ def discard(upload_id: int) -> bool:
 
 
 def forget(*, now: datetime) -> int:
-    """Files handed in longer than `KEPT_DAYS` ago are a name, a hash and a report; says how many were more."""
-    old = Upload.objects.filter(uploaded_at__lt=now - timedelta(days=KEPT_DAYS)).exclude(content=b"")
-    return old.update(content=b"")
+    """Files handed in longer than `KEPT_DAYS` ago are a name, a hash and a report; says how many were more.
+
+    One with doors in it that nobody applied is not kept until the next day.
+    """
+    old = Q(uploaded_at__lt=now - timedelta(days=KEPT_DAYS))
+    doors = Q(source=Source.IOT, uploaded_at__lt=now - timedelta(days=1))
+    return Upload.objects.filter(old | doors).exclude(content=b"").update(content=b"")
 
 
 def texts(upload: Upload, lines: Collection[int]) -> dict[int, dict[str, str]]:

@@ -21,6 +21,7 @@ from django.urls import reverse
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from connectors import marking
 from connectors.models import Refusal, Run, Upload
 from connectors.sources import bills, community, consents, erp, rates, staff, tickets, units
 from renewal import uploads
@@ -611,6 +612,28 @@ def test_files_older_than_ninety_days_keep_their_report_only() -> None:
     assert uploads.forget(now=clock.now()) == 1
     kept = Upload.objects.get()
     assert (bytes(kept.content), kept.sha256, kept.run_id) == (b"", done.sha256, done.run_id)
+
+
+def test_doors_that_nobody_applied_are_forgotten_the_next_day() -> None:
+    received("iot", (json.dumps(opening("L1", "2025-11-30T23:41:00+08:00")) + "\n").encode(), "iot.jsonl")
+    assert uploads.forget(now=NOW + timedelta(hours=20)) == 0
+    assert uploads.forget(now=NOW + timedelta(hours=25)) == 1
+
+
+def test_a_row_handed_back_from_quarantine_is_settled_only_where_it_is_chosen() -> None:
+    for code in ("B1-0301A", "B1-0302A"):
+        make_unit(code)
+    other = {"合同编号": "HT2", "房源编号": "B1-0302A", "手机号": "10000000002", "租客姓名": "周遥"}
+    taken("contracts", contracts_of({"月租金": "三千八"}))
+    number = Refusal.objects.get().pk
+    columns = (marking.NUMBER, *erp.COLUMNS)
+    corrected = csv_of(columns, {marking.NUMBER: number, **CONTRACT}, {**CONTRACT, **other})
+    taken("contracts", corrected, left_out=(2,))
+    assert Refusal.objects.get().resolved_at is None
+    assert Lease.objects.get().contract_no == "HT2"
+    taken("contracts", corrected)
+    assert Refusal.objects.get().resolved_at is not None
+    assert Lease.objects.count() == 2
 
 
 def test_no_copy_of_a_file_stays_on_the_disk(tmp_path: Path) -> None:
