@@ -19,7 +19,14 @@ from tests.browser import PHONE, drag
 from tests.product import Product
 
 # What a run of the day or a load writes about itself.
-DIARIES = {"connectors_run", "tenants_jobrun", "django_session", "django_admin_log", "django_migrations"}
+DIARIES = {
+    "connectors_run",
+    "connectors_sourcehour",
+    "tenants_jobrun",
+    "django_session",
+    "django_admin_log",
+    "django_migrations",
+}
 
 
 @pytest.fixture(params=["10:00", "23:30"], scope="module")
