@@ -17,6 +17,7 @@ from connectors.sources.workbook import LONGEST, Refused, Sheet, xlsx
 
 HEAD = 40  # rows among which a header is looked for, and those that show what the columns hold
 ZIP = b"PK\x03\x04"
+MOST_TOLD = 60_000_000  # characters
 LIMITS = {resource.RLIMIT_AS: 512 << 20, resource.RLIMIT_CPU: 20, resource.RLIMIT_FSIZE: 0, resource.RLIMIT_CORE: 0}
 
 
@@ -37,10 +38,20 @@ def tell(path: str) -> None:
         say({"sheet": sheet.name, "is_1904": sheet.is_1904, "rows": head})
         sys.stdout.flush()
         if sys.stdin.readline().strip() == "rest":
-            for number, values in sheet.rows:
-                say([number, _short(values)])
+            sys.stdout.writelines(_rest(sheet))
             break
     say({"end": True})
+
+
+def _rest(sheet: Sheet) -> list[str]:
+    """The further rows, a line each: all of them before the first is told, so that none is told of a bad sheet."""
+    lines, size = [], 0
+    for number, values in sheet.rows:
+        lines.append(json.dumps([number, _short(values)]) + "\n")
+        size += len(lines[-1])
+        if size > MOST_TOLD:
+            raise Refused("inflated")
+    return lines
 
 
 def _sheets(path: str) -> Iterator[Sheet]:

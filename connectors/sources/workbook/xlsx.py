@@ -200,6 +200,8 @@ class Page:
 
     def _cell(self, facts: dict[str, str]) -> None:
         self.column = _column(facts["r"]) if "r" in facts else self.column + 1
+        if self.column >= LAST_COLUMN:
+            raise Refused("damaged")
         self.kind = facts.get("t", "n")
         self.style = _whole(facts.get("s", "0"))
         self.value, self.has_formula, self.inline = None, False, []
