@@ -109,11 +109,11 @@ class AliasRecord:
 
 @dataclass(frozen=True, slots=True)
 class SamePersonRecord:
-    """A call that says only this: `also` is `known`. Where `is_certain`, two known tenants are merged by it."""
+    """A call that says only this: all of `also` are `known`. Where it `is_certain`, known tenants are merged by it."""
 
     line: int
     known: tuple[str, str]
-    also: tuple[str, str]
+    also: tuple[tuple[str, str], ...]
     is_certain: bool
 
 

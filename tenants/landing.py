@@ -21,7 +21,8 @@ from typing import Any
 from celery import current_app
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, transaction
-from django.db.models import F
+from django.db.models import F, Q
+from django.utils.translation import gettext as _
 from kombu.exceptions import KombuError
 
 from connectors import runs
@@ -29,7 +30,8 @@ from connectors.models import Landed, Run
 from connectors.records import AliasRecord, BadRecord, EventRecord, OptOutRecord, SamePersonRecord, Source
 from connectors.runs import Counts
 from connectors.sources import behaviour, calls, cloudevents, ttlock, wechat
-from tenants import clock, consents, identity, ingest
+from tenants import clock, consents, identity, ingest, merges
+from tenants.models import Merge, Tenant
 
 log = logging.getLogger(__name__)
 
@@ -215,17 +217,41 @@ def _events(
     records: Iterable[Record], others: Counts, refusals: list[OptOutRecord], *, now: datetime
 ) -> Iterator[EventRecord | AliasRecord | BadRecord]:
     """The records that `ingest` stores; of the others those that say who is who are learnt on the way."""
-    line = 0
     for record in records:
         if isinstance(record, OptOutRecord):
             refusals.append(record)
         elif isinstance(record, SamePersonRecord):
-            identity.learn_pairs([(record.known, record.also)], now=now)
-            if record.line != line:  # a call may say it in two ways
-                others.accept()
-                line = record.line
+            _same(record, others, now=now)
         else:
             yield record
+
+
+def _same(record: SamePersonRecord, counts: Counts, *, now: datetime) -> None:
+    """What stands for nobody yet stands for the known one; two that are known are merged, if that is certain."""
+    pairs = [(record.known, also) for also in record.also]
+    if record.is_certain:  # then it does not matter which of them was known
+        pairs += [(also, record.known) for also in record.also]
+    is_new = bool(identity.learn_pairs(pairs, now=now))
+    kept = identity.tenant_of(*record.known)
+    for also in record.also if record.is_certain else ():
+        other = identity.tenant_of(*also)
+        if kept and other and kept != other:
+            try:
+                _refuse_if_parted(kept, other)
+                merges.merge(kept, other, reason=f"{record.known[1]} = {also[1]}", by=None, now=now)
+            except merges.NotMergeable as problem:
+                counts.refuse(record.line, str(problem))
+                return
+            is_new = True
+    counts.accept(is_new)
+    counts.repeat(not is_new)
+
+
+def _refuse_if_parted(kept: Tenant, other: Tenant) -> None:
+    """Raises `NotMergeable` if staff once took these two apart: a call that comes again does not know better."""
+    either = Q(kept=kept, merged=other) | Q(kept=other, merged=kept)
+    if Merge.objects.filter(either, undone_at__isnull=False).exists():
+        raise merges.NotMergeable(_("Staff have said that they are two people."))
 
 
 def _book(source: Source, counts: Counts, kept: dict[int, Any], *, now: datetime) -> None:
@@ -233,7 +259,7 @@ def _book(source: Source, counts: Counts, kept: dict[int, Any], *, now: datetime
     name = f"http {clock.day_of(now)}"
     with connection.cursor() as cursor:  # two workers would both begin the day
         cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [f"{source} {name}"])
-    run, _new = Run.objects.get_or_create(source=source, name=name, defaults={"started_at": now})
+    run, _is_new = Run.objects.get_or_create(source=source, name=name, defaults={"started_at": now})
     Run.objects.filter(pk=run.pk).update(
         received=F("received") + counts.received,
         accepted=F("accepted") + counts.accepted,

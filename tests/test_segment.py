@@ -20,8 +20,8 @@ from segment.analytics.request import _session
 
 from connectors.models import InboundKey, Landed, Refusal, Run, SourceHour
 from connectors.sources import behaviour
-from tenants import clock, landing
-from tenants.models import Alias, Event, Tenant
+from tenants import clock, landing, merges
+from tenants.models import Alias, Event, LeaseTenant, Merge, Tenant
 from tests.inbound import drain, landed, make_key, post, reasons
 from tests.makers import NOW, make_lease, make_tenant
 
@@ -403,6 +403,48 @@ def test_who_claims_the_phone_of_another_becomes_nobody_by_it(lin: Tenant) -> No
     assert set(Event.objects.values_list("tenant", flat=True)) == {lin.pk}
 
 
+def test_two_users_are_merged_only_under_a_secret_key(lin: Tenant) -> None:
+    zhou = make_tenant("周航")
+    Alias.objects.create(source="app", ref="u2", tenant=zhou, recorded_at=NOW)
+    same = {"messageId": "m1", "userId": "u1", "previousId": "u2", "timestamp": AT}
+    post("/v1/alias", same, make_key("segment"))
+    drain()
+    zhou.refresh_from_db()
+    assert zhou.merged_into is None
+    server = make_key("segment-server")
+    for _time in range(2):
+        post("/v1/alias", same, server)
+        drain()
+    zhou.refresh_from_db()
+    assert zhou.merged_into == lin
+    assert Merge.objects.get().reason == "u1 = u2"
+    run = Run.objects.get()
+    assert (run.received, run.accepted, run.duplicate) == (3, 2, 1)
+    # What a person has taken apart no call joins again.
+    merges.unmerge(Merge.objects.get(), why="两个人", by=None, now=clock.now())
+    post("/v1/alias", same, server)
+    drain()
+    zhou.refresh_from_db()
+    assert (zhou.merged_into, Merge.objects.count()) == (None, 1)
+    assert reasons() == ["员工已确认这是两个人。"]
+
+
+def test_a_new_name_of_a_known_user_is_learnt_from_a_server_whichever_of_the_two_was_known(lin: Tenant) -> None:
+    post("/v1/alias", {"userId": "u1-new", "previousId": "u1", "timestamp": AT}, make_key("segment-server"))
+    drain()
+    assert aliases(lin) == {("app", "u1-new"), ("anonymous", "u1")}
+
+
+def test_tenants_of_one_room_are_not_merged_and_the_call_waits_with_the_reason(lin: Tenant) -> None:
+    zhou = make_tenant("周航")
+    Alias.objects.create(source="app", ref="u2", tenant=zhou, recorded_at=NOW)
+    LeaseTenant.objects.create(lease=make_lease(lin), tenant=zhou, is_primary=False)
+    post("/v1/alias", {"userId": "u1", "previousId": "u2", "timestamp": AT}, make_key("segment-server"))
+    drain()
+    zhou.refresh_from_db()
+    assert (zhou.merged_into, Refusal.objects.count()) == (None, 1)
+
+
 # --- landing --------------------------------------------------------------------------------------
 
 
@@ -428,8 +470,10 @@ def test_a_call_nobody_foresaw_is_set_aside_after_five_tries_and_its_neighbours_
 
 @pytest.fixture
 def server(live_server: Any) -> Iterator[str]:
+    # Or the server's thread, and its connection to the database, would wait for the SDK's next call.
+    _session.headers["Connection"] = "close"
     yield live_server.url
-    _session.close()  # or the server's thread, and its connection, would wait for the SDK's next call
+    del _session.headers["Connection"]
 
 
 @pytest.mark.django_db(transaction=True)

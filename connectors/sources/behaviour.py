@@ -102,11 +102,10 @@ def _same(number: int, call: dict[str, Any]) -> Records:
     user, before = _ref(call, "userId"), _ref(call, "previousId")
     if not user or not before:
         raise calls.Problem(_("The call does not name two users."))
-    known = (AliasSource.APP, user)
-    found: Records = [SamePersonRecord(number, known, (AliasSource.ANONYMOUS, before), is_certain=False)]
-    if call.get("trusted"):
-        found.append(SamePersonRecord(number, known, (AliasSource.APP, before), is_certain=True))
-    return found
+    is_certain = bool(call.get("trusted"))
+    device: tuple[str, str] = (AliasSource.ANONYMOUS, before)
+    also = (device, (AliasSource.APP, before)) if is_certain else (device,)
+    return [SamePersonRecord(number, (AliasSource.APP, user), also, is_certain)]
 
 
 def _phone(said: str) -> str:

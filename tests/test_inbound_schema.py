@@ -1,0 +1,128 @@
+"""What is said about the addresses is true: the OpenAPI document covers them all, and no call it allows breaks one."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import schemathesis
+from django.core.signals import request_finished, request_started
+from django.db import close_old_connections
+from django.test import Client
+from django.urls import get_resolver
+from drf_spectacular.generators import SchemaGenerator
+from hypothesis import HealthCheck, settings
+from schemathesis import checks
+
+from connectors.models import Landed
+from renewal.wsgi import application
+from tenants import clock, landing
+from tests.inbound import drain, make_key
+from tests.makers import NOW
+
+EXAMPLES = 50
+TOKEN = "lan-yu"
+CHECKED = [
+    checks.not_a_server_error, checks.status_code_conformance, checks.content_type_conformance,
+    checks.response_schema_conformance,
+]  # fmt: skip
+answers: Counter[tuple[str, int]] = Counter()
+
+
+@pytest.fixture
+def world(db: None, settings: Any) -> Iterator[None]:
+    clock.set_to(NOW)
+    settings.WECHAT_TOKEN, settings.WECHAT_AES_KEY = TOKEN, ""
+    # A request through WSGI would close the connection that holds the test's transaction.
+    for signal in (request_started, request_finished):
+        signal.disconnect(close_old_connections)
+    yield
+    drain()
+    # What was acknowledged can be taken in: none is set aside.
+    assert (Landed.objects.count(), landing.set_aside()) == (0, 0)
+    for signal in (request_started, request_finished):
+        signal.connect(close_old_connections)
+
+
+schema = schemathesis.openapi.from_dict(SchemaGenerator().get_schema(request=None, public=True))
+schema.app = application
+
+
+@schema.parametrize()
+@settings(max_examples=EXAMPLES, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
+def test_no_call_breaks_an_address_and_every_answer_is_as_described(
+    case: schemathesis.Case, world: None, keys: dict[str, str]
+) -> None:
+    headers, query = {}, dict(case.query or {})
+    path = case.operation.path
+    if path == "/api/sources/wechat":
+        stamp = str(int(time.time()))
+        signed = hashlib.sha1("".join(sorted([TOKEN, stamp, "n"])).encode()).hexdigest()
+        query |= {"timestamp": stamp, "nonce": "n", "signature": signed}
+    else:
+        headers["Authorization"] = f"Bearer {keys[path.split('/')[1] + path.split('/')[-1][:3]]}"
+    case.query = query
+    response = case.call(headers=headers)
+    answers[path, response.status_code] += 1
+    case.validate_response(response, checks=CHECKED)
+
+
+@pytest.fixture
+def keys(db: None) -> dict[str, str]:
+    """The key of each address, by the first part and the beginning of the last part of its path."""
+    app, events, lock = make_key("segment"), make_key("cloudevents"), make_key("ttlock")
+    kinds = ("track", "identify", "page", "screen", "group", "alias", "batch")
+    mine = {f"v1{kind[:3]}": app for kind in kinds} | {f"v1{kind[0]}": app for kind in kinds}
+    return mine | {"apieve": events, "apittl": lock}
+
+
+def test_the_fuzzing_reached_the_inside() -> None:
+    """Fed only calls that are turned away at the door, the test above would say nothing."""
+    taken = {path for (path, status), _count in answers.items() if status in (200, 202)}
+    assert {"/v1/track", "/v1/batch", "/api/events", "/api/sources/wechat"} <= taken
+
+
+@pytest.mark.django_db
+def test_every_address_for_senders_is_described_and_nothing_else_is_said() -> None:
+    document = Client().get("/api/schema/", headers={"accept": "application/json"}).json()
+    assert document["openapi"].startswith("3.")
+    described = {
+        (path, method) for path, item in document["paths"].items() for method in item if method != "parameters"
+    }
+    segment = {"track", "identify", "page", "screen", "group", "alias", "batch", "t", "i", "p", "s", "g", "a"}
+    assert described == {(f"/v1/{kind}", "post") for kind in segment} | {
+        ("/api/events", "post"), ("/api/sources/wechat", "get"), ("/api/sources/wechat", "post"),
+        ("/api/sources/ttlock", "post"),
+    }  # fmt: skip
+    routed = {f"/{route}" for route in routes() if route.startswith(("v1/", "api/")) and route[-1:] != "/"}
+    assert routed == {path for path, _method in described}
+
+
+def routes() -> list[str]:
+    found: list[str] = []
+    open_: list[tuple[str, Any]] = [("", get_resolver())]
+    while open_:
+        before, resolver = open_.pop()
+        for pattern in resolver.url_patterns:
+            route = before + str(pattern.pattern)
+            if hasattr(pattern, "url_patterns"):
+                open_.append((route, pattern))
+            else:
+                found.append(route)
+    return found
+
+
+@pytest.mark.django_db
+def test_the_page_of_the_addresses_needs_nothing_from_elsewhere() -> None:
+    answer = Client().get("/api/docs/")
+    page = answer.content.decode()
+    assert answer.status_code == 200
+    for path in ("/v1/batch", "/api/events", "/api/sources/wechat", "/api/sources/ttlock"):
+        assert f"<code>{path}</code>" in page
+    assert "<script" not in page
+    assert "http://" not in page.replace("http://testserver", "")
+    assert "https://" not in page
