@@ -228,10 +228,10 @@ def _events(
 
 def _same(record: SamePersonRecord, counts: Counts, *, now: datetime) -> None:
     """What stands for nobody yet stands for the known one; two that are known are merged, if that is certain."""
-    pairs = [(record.known, also) for also in record.also]
-    if record.is_certain:  # then it does not matter which of them was known
-        pairs += [(also, record.known) for also in record.also]
-    is_new = bool(identity.learn_pairs(pairs, now=now))
+    is_new = False
+    if record.is_certain:  # then it does not matter which of them was known; whom one stands for the others do next
+        is_new = bool(identity.learn_pairs([(also, record.known) for also in record.also], now=now))
+    is_new |= bool(identity.learn_pairs([(record.known, also) for also in record.also], now=now))
     kept = identity.tenant_of(*record.known)
     for also in record.also if record.is_certain else ():
         other = identity.tenant_of(*also)
