@@ -58,8 +58,9 @@ def _in_its_workbook(
         book = marking.open_book(content)
     except marking.Unmarkable:
         return None, list(rows)
-    theirs = {column: upload.mapping.get(column) or column for column in columns}
-    found = marking.find_table(book, {*theirs.values(), *(name for name in rows[0].raw if name != "+")})
+    theirs = dict(upload.mapping) or {column: column for column in columns}
+    others = {name for name in rows[0].raw if name != "+" and name not in theirs}
+    found = marking.find_table(book, {*theirs.values(), *others})
     if found is None:
         return None, list(rows)
     page, header, places = found

@@ -41,6 +41,7 @@ YES_NO = {
     "0": "否",
 }
 EMPTY: Mapping[str, str] = {}
+NUMBERS = {int, float}  # as a workbook has them; a bool is none
 KEPT = 10**15  # a spreadsheet keeps fifteen digits of a number; what follows is made up
 CONTROL = re.compile(f"[{NUL_SIGN}\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
@@ -69,6 +70,8 @@ class Broken:
 
 def as_text(value: Any) -> str:
     """The cell as a person reads it: 13800000000.0 is 13800000000, a date is written year first."""
+    if type(value) is str:
+        return _tidy(value)
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -81,7 +84,12 @@ def as_text(value: Any) -> str:
         return (
             value.isoformat(sep=" ") if value.time().replace(tzinfo=None) != datetime.min.time() else str(value.date())
         )
-    return str(value).translate(NARROW).strip().replace("\r\n", "\n").replace("\r", "\n")
+    return _tidy(str(value))
+
+
+def _tidy(text: str) -> str:
+    text = text.translate(NARROW).strip()
+    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
 def marked(text: str) -> str:
@@ -91,13 +99,13 @@ def marked(text: str) -> str:
 
 def optional(row: Row, column: str, *, most: int = 200) -> str:
     """The cell's text; empty when nothing stands there."""
-    value = row.get(column)
+    value: Any = row.get(column)
     text = as_text(value)
-    if text in ERRORS:
+    if text[:1] == "#" and text in ERRORS:
         raise Problem(column, _broken(text, value))
-    if isinstance(value, int | float) and abs(value) >= KEPT:
+    if type(value) in NUMBERS and abs(value) >= KEPT:
         raise Problem(column, _("was rounded by a spreadsheet, which keeps 15 digits: make the column text"))
-    if MARKED.match(text):
+    if text[:1] == "'" and MARKED.match(text):
         text = text[1:].lstrip()
     if len(text) > most:
         raise Problem(column, _("longer than %(most)s characters") % {"most": most})
@@ -158,12 +166,12 @@ def day(row: Row, column: str) -> date:
 
 
 def optional_day(row: Row, column: str) -> date | None:
-    value = row.get(column)
+    value: Any = row.get(column)
     if isinstance(value, datetime):
         return value.date()
     if isinstance(value, date):
         return value
-    if isinstance(value, int | float) and not isinstance(value, bool):
+    if type(value) in NUMBERS:
         # A day that nobody has given the look of one: its number as a spreadsheet counts.
         value = dates.day_of_serial(value, is_1904=getattr(row, "is_1904", False))
         if value is not None:
@@ -205,15 +213,21 @@ def optional_moment(row: Row, column: str) -> datetime | None:
 
 def decimal(row: Row, column: str, *, places: int = 2) -> Decimal:
     found = text(row, column)
-    try:
-        number = Decimal(_bare(found))
-    except InvalidOperation:
-        raise Problem(column, _("“%(value)s” is not a number") % {"value": found}) from None
+    number = _number(found) or _number(_bare(found))
+    if number is None:
+        raise Problem(column, _("“%(value)s” is not a number") % {"value": found})
     if not number.is_finite() or abs(number) >= 100_000_000:
         raise Problem(column, _("“%(value)s” cannot be right") % {"value": found})
     if number != round(number, places):
         raise Problem(column, _("more than %(places)s decimal places") % {"places": places})
     return round(number, places)
+
+
+def _number(written: str) -> Decimal | None:
+    try:
+        return Decimal(written)
+    except InvalidOperation:
+        return None
 
 
 def _bare(written: str) -> str:

@@ -19,6 +19,11 @@ SERIALS = range(32_874, 73_051)  # 1990 to 2099: a number outside stands for no 
 
 def day_of(text: str) -> date | None:
     """2025-11-30, 2025/11/30, 2025.11.30, 20251130, 2025年11月30日, 二〇二五年十一月三十日; none for anything else."""
+    if len(text) == 10 and text[4] == text[7] == "-":  # by far the most, so without the pattern
+        try:
+            return date.fromisoformat(text)
+        except ValueError:
+            return None
     if match := WRITTEN.fullmatch(text):
         parts = [int(part) for part in match.groups() if part]
     elif match := CHINESE.fullmatch(text):

@@ -190,6 +190,9 @@ def _names(source: str, header: Header, places: Mapping[str, int]) -> list[str]:
 
 def _is_aside(values: Sequence[Any], header: Header) -> bool:
     """Whether the row is no record: the table's sum, or the header again as on a new printed page."""
+    start = values[0]
+    if type(start) is str and start[:1].isascii() and start[:1].isalnum() and start != header.names[0]:
+        return False  # as nearly every row begins: with a number of something
     first = next((text for value in values if (text := cells.as_text(value))), "")
     if SUM.fullmatch(first):
         return True

@@ -89,5 +89,5 @@ def _rows(path: Path, encoding: str) -> Iterator[Values]:
 
 def _delimiter(path: Path, encoding: str) -> str:
     with path.open(encoding=encoding) as text:
-        start = "".join(islice(text, 20))[:BLOCK]
+        start = "\n".join(text.read(BLOCK).splitlines()[:20])
     return max(DELIMITERS, key=start.count)

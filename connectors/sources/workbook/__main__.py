@@ -10,6 +10,7 @@ import json
 import resource
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import islice
 from typing import Any
 
@@ -23,7 +24,8 @@ LIMITS = {resource.RLIMIT_AS: 512 << 20, resource.RLIMIT_CPU: 20, resource.RLIMI
 
 def main(path: str) -> None:
     for what, most in LIMITS.items():
-        resource.setrlimit(what, (most, most))
+        with suppress(ValueError, OSError):  # a system that does not know one has the others
+            resource.setrlimit(what, (most, most))
     try:
         tell(path)
     except Refused as refused:
