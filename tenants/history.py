@@ -64,12 +64,19 @@ _SHADOWS = f"""
     lease_then AS MATERIALIZED ({_LEASES_THEN}),
     -- Of several that claim one predecessor, the first known has it: as tenants/recording.py ties them.
     claim AS MATERIALIZED (
-        SELECT DISTINCT ON (before.id) before.id AS before, next.id AS next
-        FROM lease_then next
-        JOIN lease_then before ON before.id = next.renewed_here
-            OR next.renewed_here IS NULL AND before.contract_no = next.renews AND before.contract_no <> ''
-        WHERE next.state <> 'void' AND next.id <> before.id
-        ORDER BY before.id, next.recorded_at, next.first_day, next.contract_no
+        SELECT DISTINCT ON (pair.before) pair.before, pair.next
+        FROM (
+            -- Two joins, each on one equality: with OR between them every lease would be held against every other.
+            SELECT before.id AS before, next.id AS next, next.recorded_at, next.first_day, next.contract_no
+            FROM lease_then next JOIN lease_then before ON before.id = next.renewed_here
+            WHERE next.state <> 'void'
+            UNION ALL
+            SELECT before.id, next.id, next.recorded_at, next.first_day, next.contract_no
+            FROM lease_then next JOIN lease_then before ON before.contract_no = next.renews
+            WHERE next.state <> 'void' AND next.renewed_here IS NULL AND before.contract_no <> ''
+        ) pair
+        WHERE pair.next <> pair.before
+        ORDER BY pair.before, pair.recorded_at, pair.first_day, pair.contract_no
     ),
     said AS MATERIALIZED (
         SELECT held.lease_id, held.terms ->> 'phone' AS phone, true AS is_primary FROM held

@@ -76,6 +76,15 @@ LATEST_CONTACT = """
     FROM latest
     WHERE tenant.id = latest.root AND (tenant.name, tenant.phone) <> (latest.name, latest.phone)
 """
+# The leases whose terms ever named these people, on which they need not stand any more. Reads every revision once:
+# only a merge and its undoing ask.
+NAMED_BY = """
+    WITH phone AS (SELECT ref FROM tenants_alias WHERE source = 'phone' AND tenant_id = ANY(%(people)s))
+    SELECT DISTINCT lease_id FROM tenants_leaserevision
+    WHERE terms ->> 'phone' IN (SELECT ref FROM phone) OR EXISTS (
+        SELECT FROM jsonb_array_elements(coalesce(terms -> 'cotenants', '[]')) AS other
+        WHERE other ->> 'phone' IN (SELECT ref FROM phone))
+"""
 
 
 def write(desk: Desk) -> None:
@@ -109,7 +118,9 @@ def settle_links(leases: list[int], people: list[int]) -> None:
 def settle_contacts(people: list[int]) -> None:
     """The name and the phone on file of these people are those of their latest contracts."""
     with connection.cursor() as cursor:
-        cursor.execute(LATEST_CONTACT, {"leases": [], "people": people})
+        cursor.execute(NAMED_BY, {"people": people})
+        leases = [lease for (lease,) in cursor.fetchall()]
+        cursor.execute(LATEST_CONTACT, {"leases": leases, "people": people})
 
 
 def _write_leases(desk: Desk) -> None:

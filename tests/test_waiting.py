@@ -190,7 +190,7 @@ def test_what_waits_longer_than_ninety_days_is_dropped_and_counted() -> None:
     take(view(1, at=long_ago), now=NOW - timedelta(days=91))
     take(view(2, at=long_ago), now=NOW - timedelta(days=89))
     counts = days.run(today=TODAY, now=NOW)["stages"]["retention"]
-    assert counts == {"doors": 0, "released": 0, "waiting_dropped": 1}
+    assert counts == {"doors": 0, "released": 0, "waiting_dropped": 1, "files": 0}
     assert WaitingEvent.objects.get().source_id == "m2"
     with override_settings(WAITING_DAYS=88):
         assert waiting.forget(today=TODAY) == 1
