@@ -270,14 +270,19 @@ def spent():
     return sum(one.ru_utime + one.ru_stime for one in used)
 start = own()
 for name in sys.argv[1:]:
-    began = spent()
-    try:
-        rows = sum(1 for _row in sheet.rows(Path(name), "contracts"))
-        answer = f"{rows} rows"
-    except Unusable as unusable:
-        answer = str(unusable)
+    least = None
+    for _again in range(3):  # a machine that is busy otherwise can only add to it
+        began = spent()
+        try:
+            rows = sum(1 for _row in sheet.rows(Path(name), "contracts"))
+            answer = f"{rows} rows"
+        except Unusable as unusable:
+            answer = str(unusable)
+        least = min(spent() - began, least or 1e9)
+        if least < 1:
+            break
     grown = own() - start + resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    print(json.dumps([name, answer, spent() - began, grown]))
+    print(json.dumps([name, answer, least, grown]))
 """
 
 

@@ -90,6 +90,9 @@ class Book:
         texts: list[str] = []
         if part not in self.archive.names:
             return texts
+        # Counted before they are read: to read one takes a hundred times as long.
+        if self.archive.count(part, b"</si>") > MOST_TEXTS:
+            raise Refused("texts")
         parts: list[str] = []
         aside = [0]  # how deep in what is read aloud but not written: phonetic signs
         size = [0]
@@ -229,12 +232,12 @@ class Page:
             self.cells[self.column] = value
 
     def _meaning(self) -> Any:
-        where, said = f"{letters(self.column)}{self.number}", self.value
+        said = self.value
         if self.kind == "inlineStr":
             return unescaped("".join(self.inline))
         if said is None or (said == "" and self.kind != "str"):
             # A formula that gives an empty text has a value; one that nobody has worked out has none.
-            return {"f": where} if self.has_formula else None
+            return {"f": self._where()} if self.has_formula else None
         match self.kind:
             case "s":
                 index = _whole(said)
@@ -244,7 +247,7 @@ class Page:
             case "str":
                 return unescaped(said)
             case "e":
-                return {"e": said[:20], "at": where}
+                return {"e": said[:20], "at": self._where()}
             case "b":
                 return said.strip() in {"1", "true"}
             case "d":
@@ -256,6 +259,9 @@ class Page:
         if self.style < len(self.book.dates) and self.book.dates[self.style]:
             return moment(number, self.book.is_1904)
         return tidy(number)
+
+    def _where(self) -> str:
+        return f"{letters(self.column)}{self.number}"
 
 
 def tidy(number: float) -> Any:

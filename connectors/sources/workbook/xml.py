@@ -51,11 +51,11 @@ class Listener:
         self._count += 1
         if self._count > MOST_ELEMENTS:
             raise Refused("inflated")
-        if handler := self.begin.get(name) or self.begin.get(name.rpartition(":")[2]):
+        if handler := self.begin.get(name.rpartition(":")[2] if ":" in name else name):
             handler(attributes)
 
     def _end(self, name: str) -> None:
-        if handler := self.finish.get(name) or self.finish.get(name.rpartition(":")[2]):
+        if handler := self.finish.get(name.rpartition(":")[2] if ":" in name else name):
             handler()
 
 
