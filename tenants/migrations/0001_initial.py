@@ -6,7 +6,7 @@ import django.contrib.postgres.constraints
 import django.contrib.postgres.fields
 import django.db.models.deletion
 import django.utils.timezone
-import tenants.models.who
+import tenants.models.leased
 from django.conf import settings
 from django.db import migrations, models
 
@@ -618,7 +618,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='lease',
-            constraint=django.contrib.postgres.constraints.ExclusionConstraint(condition=models.Q(('state', 'signed')), expressions=[(tenants.models.who.SelfRange('unit_id', 'unit_id', models.Value('[]')), '&&'), (tenants.models.who.DateRange('first_day', 'last_day', models.Value('[]')), '&&')], name='lease_no_overlap_on_a_unit'),
+            constraint=django.contrib.postgres.constraints.ExclusionConstraint(condition=models.Q(('state', 'signed')), expressions=[(tenants.models.leased.SelfRange('unit_id', 'unit_id', models.Value('[]')), '&&'), (tenants.models.leased.DateRange('first_day', 'last_day', models.Value('[]')), '&&')], name='lease_no_overlap_on_a_unit'),
         ),
         migrations.AddIndex(
             model_name='event',

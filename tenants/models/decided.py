@@ -4,7 +4,9 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from tenants.models.who import Lease, Unit, User
+from tenants.models.leased import Lease
+from tenants.models.where import Unit
+from tenants.models.who import User
 
 
 class ContractDecision(models.Model):

@@ -5,7 +5,8 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from tenants.models.who import Tenant, Unit
+from tenants.models.where import Unit
+from tenants.models.who import Tenant
 
 
 class Event(models.Model):

@@ -4,7 +4,8 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from tenants.models.who import Lease, Tenant, User
+from tenants.models.leased import Lease
+from tenants.models.who import Tenant, User
 
 
 class Perk(models.Model):

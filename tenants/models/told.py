@@ -5,7 +5,9 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
-from tenants.models.who import Announcement, Lease, Tenant, User
+from tenants.models.leased import Lease
+from tenants.models.where import Announcement
+from tenants.models.who import Tenant, User
 
 
 class Message(models.Model):

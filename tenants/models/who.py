@@ -1,11 +1,12 @@
-"""Who they are and where they live: staff, buildings, units, tenants, consents, leases, the clock."""
+"""Who they are: staff and tenants, what stands for them, what they consented to."""
 
 from django.contrib.auth.models import AbstractUser
-from django.contrib.postgres.constraints import ExclusionConstraint
-from django.contrib.postgres.fields import ArrayField, DateRangeField, IntegerRangeField, RangeOperators
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import F, Func, Q, Value
+from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
+
+from tenants.models.where import Building, Unit
 
 
 class User(AbstractUser):
@@ -14,24 +15,6 @@ class User(AbstractUser):
     class Meta(AbstractUser.Meta):
         verbose_name = _("staff user")  # type: ignore[assignment]
         verbose_name_plural = _("staff users")  # type: ignore[assignment]
-
-
-class Building(models.Model):
-    """楼栋."""
-
-    code = models.CharField(_("code"), max_length=16, unique=True)
-    name = models.CharField(_("name"), max_length=80)
-    address = models.CharField(_("address"), max_length=200, blank=True)
-    latitude = models.FloatField(null=True)  # degrees, WGS 84
-    longitude = models.FloatField(null=True)
-    has_iot = models.BooleanField(_("has IoT"), default=True)
-
-    class Meta:
-        verbose_name = _("building")
-        verbose_name_plural = _("buildings")
-
-    def __str__(self) -> str:
-        return self.name
 
 
 class Membership(models.Model):
@@ -76,61 +59,6 @@ class Staff(models.Model):
 
     def __str__(self) -> str:
         return self.name
-
-
-class Flat(models.Model):
-    """套: units that share a kitchen and a living room."""
-
-    building = models.ForeignKey(Building, on_delete=models.PROTECT, related_name="+")
-    code = models.CharField(_("code"), max_length=32)
-
-    class Meta:
-        verbose_name = _("flat")
-        verbose_name_plural = _("flats")
-        constraints = [models.UniqueConstraint(fields=["building", "code"], name="flat_once")]
-
-    def __str__(self) -> str:
-        return self.code
-
-
-class Unit(models.Model):
-    """房间: what is let."""
-
-    building = models.ForeignKey(Building, on_delete=models.PROTECT, related_name="+")
-    flat = models.ForeignKey(Flat, on_delete=models.PROTECT, null=True, related_name="+")
-    code = models.CharField(_("code"), max_length=32, unique=True)
-    room_type = models.CharField(_("room type"), max_length=32)
-    floor = models.SmallIntegerField(_("floor"))
-    area = models.DecimalField(_("area (m²)"), max_digits=6, decimal_places=2)
-    list_rent = models.DecimalField(_("list rent"), max_digits=10, decimal_places=2)
-
-    class Meta:
-        verbose_name = _("unit")
-        verbose_name_plural = _("units")
-        constraints = [models.CheckConstraint(condition=Q(list_rent__gt=0), name="unit_list_rent_positive")]
-
-    def __str__(self) -> str:
-        return self.code
-
-
-class Device(models.Model):
-    """A lock or a meter; it stands for a unit."""
-
-    class What(models.TextChoices):
-        LOCK = "lock", _("lock")
-        POWER = "power", _("power meter")
-        WATER = "water", _("water meter")
-
-    unit = models.ForeignKey(Unit, on_delete=models.CASCADE, related_name="+")
-    ref = models.CharField(_("reference"), max_length=64, unique=True)
-    what = models.CharField(_("kind"), max_length=8, choices=What.choices)
-
-    class Meta:
-        verbose_name = _("device")
-        verbose_name_plural = _("devices")
-
-    def __str__(self) -> str:
-        return self.ref
 
 
 class Tenant(models.Model):
@@ -233,178 +161,3 @@ class Consent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.purpose} {self.granted}"
-
-
-class Announcement(models.Model):
-    """楼栋公告: a dated fact about a building. A message that claims it dies with it."""
-
-    building = models.ForeignKey(Building, on_delete=models.CASCADE, related_name="+")
-    code = models.CharField(_("code"), max_length=32, unique=True)
-    topic = models.CharField(_("topic"), max_length=32)
-    text = models.CharField(_("text"), max_length=300)
-    on = models.DateField(_("date"))
-    until = models.DateField(_("shown until"))
-    owner = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
-    withdrawn_at = models.DateTimeField(_("withdrawn"), null=True, blank=True)
-    recorded_at = models.DateTimeField()
-
-    class Meta:
-        verbose_name = _("building announcement")
-        verbose_name_plural = _("building announcements")
-
-    def __str__(self) -> str:
-        return self.text
-
-
-class SelfRange(Func):
-    """`int8range(unit, unit, '[]')`: equality inside a GiST index without btree_gist."""
-
-    function = "int8range"
-    output_field = IntegerRangeField()
-
-
-class DateRange(Func):
-    function = "daterange"
-    output_field = DateRangeField()
-
-
-class Lease(models.Model):
-    """租约: tenants + unit + first day + last day (both inclusive) + rent + deposit + anchor day.
-
-    `tenants.leases` is its only writer. A renewal is a new lease that names the one it renews.
-    """
-
-    class State(models.TextChoices):
-        SIGNED = "signed", _("signed")
-        VOID = "void", _("void")
-
-    class EndedBy(models.TextChoices):
-        NOBODY = "", _("ran to its end")
-        TENANT = "tenant", _("the tenant")
-        OPERATOR = "operator", _("the operator")
-
-    unit = models.ForeignKey(Unit, on_delete=models.PROTECT, related_name="+")
-    tenants = models.ManyToManyField(Tenant, through="LeaseTenant", related_name="+")
-    contract_no = models.CharField(_("contract no."), max_length=64, blank=True)
-    signed_on = models.DateField(_("signed on"))
-    first_day = models.DateField(_("first day"))
-    last_day = models.DateField(_("last day"))  # the agreed one, or the day it ended early
-    agreed_last_day = models.DateField(_("agreed last day"))
-    monthly_rent = models.DecimalField(_("monthly rent"), max_digits=10, decimal_places=2)
-    deposit = models.DecimalField(_("deposit"), max_digits=10, decimal_places=2)
-    anchor_day = models.PositiveSmallIntegerField(_("anchor day"))
-    state = models.CharField(_("state"), max_length=8, choices=State.choices, default=State.SIGNED)
-    ended_by = models.CharField(_("ended early by"), max_length=8, choices=EndedBy.choices, blank=True, default="")
-    ended_agreed_on = models.DateField(_("end agreed on"), null=True)
-    renews = models.ForeignKey("self", on_delete=models.PROTECT, null=True, blank=True, related_name="+")
-    revision = models.PositiveIntegerField(_("revision"), default=1)
-    recorded_at = models.DateTimeField()
-
-    class Meta:
-        verbose_name = _("lease")
-        verbose_name_plural = _("leases")
-        constraints = [
-            models.CheckConstraint(condition=Q(last_day__gte=F("first_day")), name="lease_ends_after_it_starts"),
-            models.CheckConstraint(condition=Q(monthly_rent__gt=0), name="lease_rent_positive"),
-            models.CheckConstraint(condition=Q(deposit__gte=0), name="lease_deposit_not_negative"),
-            models.CheckConstraint(condition=Q(anchor_day__gte=1, anchor_day__lte=31), name="lease_anchor_day_exists"),
-            models.UniqueConstraint(fields=["contract_no"], condition=~Q(contract_no=""), name="lease_contract_once"),
-            models.UniqueConstraint(fields=["renews"], condition=~Q(state="void"), name="lease_one_successor"),
-            ExclusionConstraint(
-                name="lease_no_overlap_on_a_unit",
-                expressions=[
-                    (SelfRange("unit_id", "unit_id", Value("[]")), RangeOperators.OVERLAPS),
-                    (DateRange("first_day", "last_day", Value("[]")), RangeOperators.OVERLAPS),
-                ],
-                condition=Q(state="signed"),
-            ),
-        ]
-        indexes = [models.Index(fields=["last_day"], name="lease_last_day")]
-
-    def __str__(self) -> str:
-        return self.contract_no or f"#{self.pk}"
-
-
-class LeaseTenant(models.Model):
-    """Who is on a lease."""
-
-    lease = models.ForeignKey(Lease, on_delete=models.CASCADE, related_name="+")
-    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+")
-    is_primary = models.BooleanField(_("primary tenant"), default=True)
-
-    class Meta:
-        verbose_name = _("tenant on a lease")
-        verbose_name_plural = _("tenants on leases")
-        constraints = [models.UniqueConstraint(fields=["lease", "tenant"], name="lease_tenant_once")]
-
-    def __str__(self) -> str:
-        return f"{self.lease_id}: {self.tenant_id}"
-
-
-class LeaseRevision(models.Model):
-    """What a contract said in one revision, and when we learnt it."""
-
-    lease = models.ForeignKey(Lease, on_delete=models.CASCADE, related_name="+")
-    revision = models.PositiveIntegerField()
-    terms = models.JSONField()  # the contract record as it came
-    recorded_at = models.DateTimeField()
-
-    class Meta:
-        verbose_name = _("lease revision")
-        verbose_name_plural = _("lease revisions")
-        constraints = [models.UniqueConstraint(fields=["lease", "revision"], name="lease_revision_once")]
-
-    def __str__(self) -> str:
-        return f"{self.lease_id} r{self.revision}"
-
-
-class WaitingContract(models.Model):
-    """A contract that overlaps another; tried again whenever a contract of its unit changes."""
-
-    contract_no = models.CharField(_("contract no."), max_length=64)
-    revision = models.PositiveIntegerField()
-    unit = models.ForeignKey(Unit, on_delete=models.CASCADE, related_name="+")
-    terms = models.JSONField()
-    reason = models.CharField(_("reason"), max_length=300)
-    recorded_at = models.DateTimeField()
-
-    class Meta:
-        verbose_name = _("waiting contract")
-        verbose_name_plural = _("waiting contracts")
-        constraints = [models.UniqueConstraint(fields=["contract_no", "revision"], name="waiting_contract_once")]
-
-    def __str__(self) -> str:
-        return self.contract_no
-
-
-class Clock(models.Model):
-    """The product's now = real now + this offset. One row; only the demo and tests may move it."""
-
-    id = models.BooleanField(primary_key=True, default=True)
-    offset = models.DurationField()
-
-    class Meta:
-        constraints = [models.CheckConstraint(condition=Q(id=True), name="clock_is_one_row")]
-
-    def __str__(self) -> str:
-        return str(self.offset)
-
-
-class JobRun(models.Model):
-    """One run of one periodic job for one period: the row that makes it once."""
-
-    job = models.CharField(_("job"), max_length=64)
-    period = models.CharField(_("period"), max_length=32)  # "2025-12-01"
-    started_at = models.DateTimeField(_("started"))
-    finished_at = models.DateTimeField(_("finished"), null=True)
-    stage = models.CharField(_("stage"), max_length=64, blank=True)
-    counts = models.JSONField(_("counts"), default=dict)
-    error = models.TextField(_("error"), blank=True)
-
-    class Meta:
-        verbose_name = _("job run")
-        verbose_name_plural = _("job runs")
-        constraints = [models.UniqueConstraint(fields=["job", "period"], name="job_run_once")]
-
-    def __str__(self) -> str:
-        return f"{self.job} {self.period}"
