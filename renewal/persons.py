@@ -9,11 +9,11 @@ from typing import Any
 from django.db.models import Count, Max, Min
 
 from connectors.records import AliasSource
-from tenants import access, identity, merges
+from tenants import access, identity, merges, naming
 from tenants.access import Role, Somebody
 from tenants.attributes import ALIASES, Attribute, age, aliases, attributes, said_by, shown
 from tenants.candidates import Candidate, Evidence, candidates
-from tenants.models import Event, Lease, Merge, Tenant
+from tenants.models import Alias, Event, Lease, Merge, Tenant
 
 MOST = 30  # pairs on a page
 DECIDES = frozenset({Role.HQ, Role.MANAGER})
@@ -109,6 +109,8 @@ def _seen(user: Somebody, people: list[int], today: date) -> set[str] | None:
 def panel(tenant: Tenant, *, user: Somebody, until: datetime | None, today: date) -> dict[str, Any]:
     """What the page of a tenant says about who they are, to who may see what happened to them `until` then."""
     seen = _seen(user, merges.rows_of(tenant.pk), today)
+    made = list(merges.history(tenant.pk))
+    by_hand = {(each.alias_source, each.alias_ref): each for each in made if not each.undone_at}
     return {
         "attributes": [
             {"told": each, "age": age(each.learnt_on, today=today)}
@@ -121,14 +123,23 @@ def panel(tenant: Tenant, *, user: Somebody, until: datetime | None, today: date
                 "origin": said_by(alias.origin, seen=seen),
                 "at": alias.recorded_at,
                 "row": alias.tenant if alias.tenant_id != tenant.pk else None,
+                "given": by_hand.get((alias.source, alias.ref)),
             }
             for alias in aliases(tenant)
             if alias.source != AliasSource.CONTRACT or seen is None or alias.ref in seen
         ],
-        "merges": list(merges.history(tenant.pk)),
+        "merges": [each for each in made if not each.alias_source],
+        "given": [{"made": each, **named(each)} for each in made if each.alias_source],
+        "alias_kinds": {source: ALIASES[source] for source in naming.SOURCES},
         "suggested": suggested(user, today=today, about=tenant),
         "may_decide": may_decide(user, today=today),
     }
+
+
+def named(made: Merge) -> dict[str, Any]:
+    """What a person was given by hand, as staff see it."""
+    alias = Alias(source=made.alias_source, ref=made.alias_ref)
+    return {"what": ALIASES.get(alias.source, alias.source), "ref": shown(alias)}
 
 
 def visible(user: Somebody, merge_id: int, *, today: date) -> Merge:

@@ -32,6 +32,7 @@ urlpatterns = [
     path("i18n/", include("django.conf.urls.i18n")),
     path("admin/tenant/", people.roster_view, name="staff-tenants"),
     path("admin/tenant/<int:tenant_id>/", people.portrait_view, name="staff-tenant"),
+    path("admin/tenant/<int:tenant_id>/alias/", people.alias_view, name="staff-alias"),
     path("admin/tenant/same/", identity.same_view, name="staff-same"),
     path("admin/tenant/<int:tenant_id>/merge/", identity.merge_view, name="staff-merge"),
     path("admin/tenant/merge/<int:merge_id>/", identity.undo_view, name="staff-undo-merge"),

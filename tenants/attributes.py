@@ -29,6 +29,7 @@ ALIASES: dict[str, str | Promise] = {
     AliasSource.LOCKER: gettext_lazy("locker account"),
 }
 # Of these there is one at a time, shown on its own; the rest stand in the list of aliases only.
+BY_HAND = "hand"  # begins the origin of an alias that somebody entered; the account follows
 SINGLE = (AliasSource.APP, AliasSource.WECHAT, AliasSource.COMMUNITY, AliasSource.LOCKER)
 
 
@@ -94,6 +95,8 @@ def shown(alias: Alias) -> str:
 def said_by(origin: str, *, seen: Seen = None) -> str:
     """What told us, in words. Contracts say "contracts HT1 r2"; an alias told beside another says that one."""
     what, _space, ref = origin.partition(" ")
+    if what == BY_HAND:
+        return _("entered by %(who)s") % {"who": ref} if ref else _("entered by hand")
     if what == "contracts":
         number, _space, revision = ref.rpartition(" r")
         return _contract(number, revision, seen)

@@ -82,7 +82,7 @@ def merge(kept: Tenant, merged: Tenant, *, reason: str, by: User | None, now: da
     if why_not := obstacle(kept, merged):
         raise NotMergeable(why_not)
     made = Merge.objects.create(kept=kept, merged=merged, reason=reason[:200], by=by, at=now)
-    _follow({root_of(kept), merged.pk}, now=now)
+    follow({root_of(kept), merged.pk}, now=now)
     return made
 
 
@@ -100,7 +100,7 @@ def unmerge(merge: Merge, *, why: str, by: User | None, now: datetime) -> None:
     if not standing.update(undone_at=now, undone_by=by, undone_why=why[:200]):
         raise NotUndoable(_("This merge has been undone already."))
     before = root_of(Tenant.objects.get(pk=merge.kept_id))
-    _follow({before, merge.merged_id}, now=now)
+    follow({before, merge.merged_id}, now=now)
     links.revoke_strangers([*rows_of(before), *rows_of(merge.merged_id)], now=now)
 
 
@@ -138,7 +138,7 @@ def _cards(rows: list[int]) -> set[str]:
     return set(Alias.objects.filter(source=AliasSource.ID_HASH, tenant__in=rows).values_list("ref", flat=True))
 
 
-def _follow(people: Collection[int], *, now: datetime) -> None:
+def follow(people: Collection[int], *, now: datetime) -> None:
     """`merged_into` says what the standing merges say, and the feature rows of these people follow."""
     with connection.cursor() as cursor:
         cursor.execute(_ROOTS_SQL)

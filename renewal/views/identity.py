@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from renewal import persons
 from renewal.persons import Pair
-from tenants import access, clock, desk, merges, waiting
+from tenants import access, clock, desk, merges, naming, waiting
 from tenants.models import Merge, Tenant, User
 
 
@@ -63,18 +63,24 @@ def undo(request: HttpRequest, merge_id: int) -> HttpResponse:
     error, why = "", request.POST.get("why", "")
     if request.method == "POST":
         by = _decider(request)
+        undo_it = naming.take_back if made.alias_source else merges.unmerge
         try:
-            merges.unmerge(made, why=why, by=by, now=clock.now())
+            undo_it(made, why=why, by=by, now=clock.now())
         except (merges.NotMergeable, merges.NotUndoable) as refused:
             error = str(refused)
         else:
-            said = _("%(one)s and %(other)s are two people again.") % {"one": made.kept.name, "other": made.merged.name}
+            if made.alias_source:
+                said = _("%(what)s %(ref)s stands for nobody again.") % persons.named(made)
+            else:
+                facts = {"one": made.kept.name, "other": made.merged.name}
+                said = _("%(one)s and %(other)s are two people again.") % facts
             messages.success(request, said)
             return redirect("staff-tenant", tenant_id=merges.root_of(made.kept))
     context: dict[str, Any] = {
         **admin.site.each_context(request),
-        "title": _("Undo a merge"),
+        "title": _("Take an alias back") if made.alias_source else _("Undo a merge"),
         "made": made,
+        "given": persons.named(made) if made.alias_source else None,
         "person": made.kept.merged_into or made.kept,
         "error": error,
         "why": why,

@@ -6,18 +6,19 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.conf import settings
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_POST, require_safe
 
-from renewal import people
+from renewal import people, persons
 from renewal.models import Case
-from tenants import access, clock, desk
-from tenants.models import Tenant
+from tenants import access, clock, desk, naming
+from tenants.models import Tenant, User
 from tenants.tags import TAGS
 
 TOPICS = {
@@ -68,6 +69,30 @@ def roster(request: HttpRequest) -> HttpResponse:
 def portrait(request: HttpRequest, tenant_id: int) -> HttpResponse:
     """One tenant: lease, case, tags with their reasons, what happened, what we told them."""
     _refuse_without_people(request)
+    source, _colon, ref = request.GET.get("is", "").partition(":")
+    return _portrait(request, tenant_id, {"source": source, "ref": ref[: naming.MOST]})
+
+
+@require_POST
+def alias(request: HttpRequest, tenant_id: int) -> HttpResponse:
+    """The person is known by one more reference; refused, the page says why and keeps what was typed."""
+    today = clock.today()
+    if not isinstance(request.user, User) or not persons.may_decide(request.user, today=today):
+        raise PermissionDenied
+    person = get_object_or_404(access.tenants_for(request.user, today=today), pk=tenant_id)
+    typed: dict[str, Any] = {name: request.POST.get(name, "") for name in ("source", "ref", "why")}
+    try:
+        made = naming.give(person, typed["source"], typed["ref"], why=typed["why"], by=request.user, now=clock.now())
+    except naming.NotNameable as refused:
+        theirs = access.tenants_for(request.user, today=today).filter(pk=refused.owner or 0).exclude(pk=person.pk)
+        typed |= {"error": str(refused), "owner": theirs.first()}
+        return _portrait(request, tenant_id, typed, status=409)
+    said = _("%(what)s %(ref)s stands for %(name)s now. It can be taken back below.")
+    messages.success(request, said % {**persons.named(made), "name": person.name})
+    return redirect(reverse("staff-tenant", args=[tenant_id]) + "#identity")
+
+
+def _portrait(request: HttpRequest, tenant_id: int, typed: dict[str, Any], *, status: int = 200) -> HttpResponse:
     topic = request.GET.get("topic", "")
     today = clock.today()
     try:
@@ -85,8 +110,9 @@ def portrait(request: HttpRequest, tenant_id: int) -> HttpResponse:
         "topic": topic,
         "topics": TOPICS,
         "phone_url": f"/phone/{tenant_id}" if "phone" in settings.CHANNELS else "",
+        "typed": typed,
     }
-    return render(request, "staff/tenant.html", context)
+    return render(request, "staff/tenant.html", context, status=status)
 
 
 def _refuse_without_people(request: HttpRequest) -> None:
@@ -100,3 +126,4 @@ def _number(text: str | None) -> int:
 
 roster_view = admin.site.admin_view(roster)
 portrait_view = admin.site.admin_view(portrait)
+alias_view = admin.site.admin_view(alias)

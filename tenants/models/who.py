@@ -108,11 +108,14 @@ class Alias(models.Model):
 class Merge(models.Model):
     """Two rows of tenants turned out to be one person. `merged_into` follows from the merges that stand.
 
-    No foreign key moves, so undoing one restores both histories exactly.
+    No foreign key moves, so undoing one restores both histories exactly. One with an alias was made when somebody
+    gave a person that alias by hand (`tenants.naming`): `merged` stands for nothing but what came under it.
     """
 
     kept = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+", verbose_name=_("kept"))
     merged = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+", verbose_name=_("merged"))
+    alias_source = models.CharField(max_length=16, blank=True, db_default="")
+    alias_ref = models.CharField(max_length=128, blank=True, db_default="")
     reason = models.CharField(_("reason"), max_length=200)
     by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+", verbose_name=_("by"))
     at = models.DateTimeField(_("at"))
