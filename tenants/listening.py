@@ -120,7 +120,8 @@ def _door(topic: str, payload: bytes) -> dict[str, str]:
 
 def _raw(topic: str, payload: bytes, **mark: str) -> dict[str, str]:
     """The message as a line of a file, so that the quarantine can replay it; what is no object has its topic beside."""
-    text = payload[: MOST_BYTES + 1].decode(errors="replace")
+    # A byte that is no UTF-8 stays visible as one, and is no JSON on a replay either.
+    text = payload[: MOST_BYTES + 1].decode(errors="backslashreplace")
     try:
         message = json.loads(text)
         if isinstance(message, dict):

@@ -259,6 +259,15 @@ def test_replaying_the_quarantine_does_not_make_a_wrong_clock_history(broker: in
     assert set(reasons) == {AHEAD, LATE, elsewhere("E-1")}
 
 
+def test_what_is_no_utf_8_is_none_when_it_is_tried_again(house: None) -> None:
+    said = json.dumps(reading("u8", note="?")).encode().replace(b"?", b"\xff")
+    assert listening.take([(TOPIC, said)], now=NOW).rejected == 1
+    for _time in range(2):
+        assert quarantine.replay("iot", now=NOW)["iot"]["rejected"] == 1
+    assert Refusal.objects.get().reason == JSON
+    assert not Event.objects.exists()
+
+
 def test_a_file_may_tell_of_a_year_but_a_device_that_speaks_live_may_not(tmp_path: Path, house: None) -> None:
     history = tmp_path / "iot.jsonl"
     history.write_text(json.dumps(reading("old", NOW - timedelta(days=300)) | {"topic": TOPIC}) + "\n")
