@@ -154,6 +154,27 @@ class SourceHour(models.Model):
         return f"{self.source} {self.hour:%Y-%m-%d %H}: {self.received}"
 
 
+class Retirement(models.Model):
+    """A source that is not expected to say anything any more: by whom, why, and whether that stands."""
+
+    source = models.CharField(_("source"), max_length=32)
+    why = models.CharField(_("reason"), max_length=200)
+    by = models.CharField(_("by"), max_length=150, blank=True)
+    at = models.DateTimeField(_("at"))
+    undone_at = models.DateTimeField(_("undone"), null=True)
+    undone_by = models.CharField(_("undone by"), max_length=150, blank=True)
+
+    class Meta:
+        verbose_name = _("retired source")
+        verbose_name_plural = _("retired sources")
+        constraints = [
+            models.UniqueConstraint(fields=["source"], condition=models.Q(undone_at=None), name="retirement_once")
+        ]
+
+    def __str__(self) -> str:
+        return self.source
+
+
 class PhoneMessage(models.Model):
     """What the simulated phone received. It stands for a provider's storage, so it knows no tenant."""
 

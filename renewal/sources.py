@@ -5,6 +5,7 @@ the last of them the past RECENT is looked at; where that holds fewer than ENOUG
 spans less than a week, or holds fewer than ENOUGH hours, is no rhythm yet. Otherwise the source is silent when it
 has kept us waiting FACTOR times as long as it ever did in that time, and at least LEAST. A wait is taken from the
 last record of one hour to the last record of the next that has any, so it is never thought shorter than it was.
+A source that was retired is not missed; what it says all the same is taken in and counted as ever.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ from django.db import connection
 from django.db.models import CharField, Count, Max, Min, Q, Sum
 from django.db.models.functions import Left
 from django.utils.functional import Promise
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from connectors.models import Landed, Run, SourceHour
+from connectors.models import Landed, Retirement, Run, SourceHour
 from connectors.records import Source
 from renewal import quarantine
 from renewal.quarantine import Wanted
@@ -127,11 +129,31 @@ def silences(*, now: datetime) -> list[Silence]:
 
 
 def _silent(known: dict[str, Rhythm], *, now: datetime) -> list[Silence]:
+    retired = set(retirements())
     return [
         Silence(source, now - rhythm.latest, rhythm.longest)
         for source, rhythm in known.items()
-        if rhythm.longest is not None and rhythm.is_silent(now)
+        if rhythm.longest is not None and rhythm.is_silent(now) and source not in retired
     ]
+
+
+def retirements() -> dict[str, Retirement]:
+    """The sources that are retired now."""
+    return {each.source: each for each in Retirement.objects.filter(undone_at=None)}
+
+
+def retire(source: str, *, why: str, by: str, now: datetime) -> None:
+    """The source is not missed any more. Raises `ValueError`, fit for a clerk, without a reason."""
+    if not (why := why.strip()):
+        raise ValueError(_("Please say why nothing more is expected of it."))
+    made = Retirement(source=source, why=why[:200], by=by, at=now)
+    Retirement.objects.bulk_create([made], ignore_conflicts=True)  # once, if two press at once
+
+
+def revive(source: str, *, by: str, now: datetime) -> bool:
+    """The source is missed again where it is silent; whether it was retired."""
+    standing = Retirement.objects.filter(source=source, undone_at=None)
+    return bool(standing.update(undone_at=now, undone_by=by))
 
 
 # --- The page -------------------------------------------------------------------------------------------------
@@ -143,12 +165,14 @@ def overview(*, now: datetime) -> dict[str, Any]:
     known, days = rhythms(), _days(today)
     events, refused = _events(known), _refused()
     silent = {silence.source: silence for silence in _silent(known, now=now)}
+    retired = retirements()
     lines = [
         {
             "source": str(source),
             "name": name,
             "rhythm": known.get(source),
             "silence": silent.get(source),
+            "retired": retired.get(source),
             "happened_at": events.get(source, (None, None))[0],
             "lag": events.get(source, (None, None))[1],
             "days": days.get(source, []),
@@ -161,6 +185,7 @@ def overview(*, now: datetime) -> dict[str, Any]:
     return {
         "lines": lines,
         "today": today,
+        "in_use": sum(line["retired"] is None for line in lines),
         "received": sum(line["today"]["received"] for line in lines if line["today"]),
         "silent": sorted(silent.values(), key=lambda silence: silence.lasts, reverse=True),
         "waits": sum(line["refused"] for line in lines),

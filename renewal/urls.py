@@ -47,6 +47,7 @@ urlpatterns = [
     path("admin/sources/upload/<int:upload_id>/rows/", uploads.decide_view, name="staff-upload-rows"),
     path("admin/sources/upload/<int:upload_id>/done/", uploads.done_view, name="staff-upload-done"),
     path("admin/sources/", sources.overview_view, name="staff-sources"),
+    path("admin/sources/<str:source>/retirement/", sources.retirement_view, name="staff-retirement"),
     path("admin/sources/quarantine/", quarantine.listing_view, name="staff-quarantine"),
     path("admin/sources/quarantine/replay", quarantine.replay_view, name="staff-quarantine-replay"),
     path("admin/sources/quarantine/export", quarantine.export_view, name="staff-quarantine-export"),

@@ -35,7 +35,7 @@ def test_a_clerk_corrects_a_record_with_the_keyboard_alone(
     page.fill("input[name=username]", "chief")
     page.fill("input[name=password]", "chief")
     page.click("button[type=submit]")
-    expect(page.locator("#answer")).to_contain_text("13 个数据源，今天收到 2 条，没有沉默的")
+    expect(page.locator("#answer")).to_contain_text("13 个数据源，今天收到 2 条，无中断")
     page.get_by_role("link", name="退回记录").first.click()
     expect(page.locator("#answer")).to_contain_text("2 条记录被退回")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -184,11 +184,11 @@ def test_the_title_answers_and_each_source_has_its_counts_lag_and_silence(root: 
     make_event("app.viewed", tenant, at=NOW - 3 * DAY, recorded_at=NOW - DAY)  # of another day: no part of the lag
     html = get(root, reverse("staff-sources"))
     today = sum(row.received for row in SourceHour.objects.filter(hour__gte=clock.at(TODAY)))
-    assert f"13 个数据源，今天收到 {today} 条，1 个沉默" in html
+    assert f"13 个数据源，今天收到 {today} 条，1 个中断" in html
     name, latest, lag, *counts = line(html, "app")[:7]
-    assert (name, lag, counts) == ("App 行为", "4 分钟", ["4", "3", "1", "0"])
-    assert latest == "12-01 08:58 收到于 12-01 09:00 · 还不知道它的节奏"
-    assert "已沉默 9 小时，平时最长 1 小时" in line(html, "iot")[1]
+    assert (name, lag, counts) == ("App 行为 停用", "4 分钟", ["4", "3", "1", "0"])
+    assert latest == "12-01 08:58 收到于 12-01 09:00 · 上报规律尚不清楚"
+    assert "已中断 9 小时，平时最长 1 小时" in line(html, "iot")[1]
     assert line(html, "contracts")[1] == "从未收到"
     assert "门锁与表计已 9 小时没有新数据，平时最长 1 小时" in html
     assert html.count("<rect") == 13 * 14
