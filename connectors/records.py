@@ -96,6 +96,7 @@ class EventRecord(NamedTuple):
     where: tuple[str, str] | None
     data: dict[str, Any]
     site: str = ""  # the building it says it comes from, if it says so
+    seq: int | None = None  # the how manieth message of its device it says it is
 
 
 @dataclass(frozen=True, slots=True)

@@ -155,7 +155,7 @@ class Said:
         if what == 2 and tenant is None:  # a door of nobody is not recorded
             return self._message(id, at, unit + 1 if unit % 10 == 5 else unit, 0, 100.5)
         written = at.isoformat().replace("+00:00", "Z") if unit % 3 else (at + SHANGHAI).isoformat()[:-6] + "+08:00"
-        payload = rig.message(id, at, metric, value, of, ts=written)
+        payload = rig.message(id, at, metric, value, of, ts=written, seq=int(at.timestamp() * 1000))
         topic = f"site/B1/device/{letter}-{unit:03}/{last}"
         return id, (kind, at, f"B1-{unit:03}", tenant, value), (topic, payload)
 

@@ -52,6 +52,8 @@ def take(messages: Sequence[Message], *, now: datetime, surplus: Mapping[str, in
 @transaction.atomic
 def _take(messages: Sequence[Message], surplus: Mapping[str, int], *, now: datetime) -> Counts:
     records = [_record(number, *message, now=now) for number, message in enumerate(messages, start=1)]
+    for bad in _put_back(records, messages):
+        records[bad.line - 1] = bad
     counts = devices.take(records, now=now)
     kept = {number: _raw(*message) for number, message in enumerate(messages, start=1)} if counts.refused else {}
     counts.refused = [bad if bad.raw else replace(bad, raw=kept[bad.line]) for bad in counts.refused]
@@ -108,9 +110,24 @@ def _record(number: int, topic: str, payload: bytes, *, now: datetime) -> EventR
             raise calls.Problem(_("The line is not readable JSON.")) from None
         return iot.live(iot.event(number, message | {"topic": topic}), heard_at=now)
     except iot.WrongClock as wrong:
-        return BadRecord(number, str(wrong), door or _raw(topic, payload, **{iot.CLOCK: wrong.how}))
+        return _wrong_clock(number, wrong, topic, payload)
     except calls.Problem as problem:
         return BadRecord(number, str(problem), door)
+
+
+def _put_back(records: Sequence[EventRecord | BadRecord], messages: Sequence[Message]) -> list[BadRecord]:
+    """What meters said after their clock was put back, also where the broker brings it again after it went on."""
+    back, late = devices.out_of_step(records)
+    bad = {line: _wrong_clock(line, iot.WrongClock("back"), *messages[line - 1]) for line in back + late}
+    digests = {line: runs.digest(Source.IOT, bad[line].raw) for line in late}
+    known = Refusal.objects.filter(source=Source.IOT, digest__in=digests.values()) if late else Refusal.objects.none()
+    refused = set(known.values_list("digest", flat=True))
+    return [bad[line] for line in back + [line for line in late if digests[line] in refused]]
+
+
+def _wrong_clock(number: int, wrong: iot.WrongClock, topic: str, payload: bytes) -> BadRecord:
+    raw = _door(topic, payload) or _raw(topic, payload, **{iot.CLOCK: wrong.how})
+    return BadRecord(number, str(wrong), raw)
 
 
 def _door(topic: str, payload: bytes) -> dict[str, str]:

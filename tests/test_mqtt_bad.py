@@ -18,7 +18,7 @@ from django.utils.translation import gettext
 from connectors.models import Refusal
 from renewal import loading, quarantine
 from tenants import clock, features, flood, listening
-from tenants.models import Event, Feature
+from tenants.models import Device, Event, Feature
 from tests import broker as brokers
 from tests.listener import TOPIC, publish, reading, received, settle, until
 from tests.listener import listening as listener
@@ -51,6 +51,7 @@ AHEAD = no("The device's clock is ahead: correct “ts” and remove “%(mark)s
 LATE = no(
     "The message is older than 7 days or the clock is behind: correct “ts” and remove “%(mark)s”.", mark="clock_wrong"
 )
+BACK = no("The device's clock has jumped back: correct “ts” and remove “%(mark)s”.", mark="clock_wrong")
 LARGE = no("The message is larger than %(most)s kB.", most=8)
 ID = no("“%(name)s” is missing or is not a short text.", name="id")
 WAYS = no("A door cannot be opened in the way this message says.")
@@ -293,6 +294,30 @@ def test_a_door_whose_message_is_refused_leaves_no_trace(broker: int, house: Non
     assert not Event.objects.exists()
     for refusal in Refusal.objects.exclude(raw__line="hello"):
         assert refusal.raw == {"withheld": "door"}
+
+
+def test_a_meter_whose_clock_is_put_back_adds_no_use_and_what_comes_late_is_stored(house: None) -> None:
+    days = [-6, -5, -4, -3, -6, -5, -2.5, -2]  # it is put back by four days, and set right again
+    said = [reading(f"r{n}", NOW + timedelta(days=day), 100 + n, seq=n) for n, day in enumerate(days)]
+    out_of_order = said[0], said[2], said[1], *said[3:]
+    for message in (*out_of_order, *out_of_order):
+        listening.take([(TOPIC, json.dumps(message).encode())], now=NOW)
+    assert set(Event.objects.values_list("source_id", flat=True)) == {"r0", "r1", "r2", "r3", "r6", "r7"}
+    assert set(Refusal.objects.values_list("reason", flat=True)) == {BACK}
+    features.refresh(today=TODAY, now=NOW)
+    assert Feature.objects.get().power_30 == 7
+    # Trying it again does not believe it; corrected, it is stored.
+    assert quarantine.replay("iot", now=NOW)["iot"]["rejected"] == 2
+    # Another building's topic cannot spoil the clock of this one's device, and a counter that begins again is believed.
+    listening.take([("site/B2/device/E-1/power", json.dumps(reading("x", NOW, seq=9)).encode())], now=NOW)
+    again = [reading(f"s{n}", NOW - timedelta(minutes=30 - n), 1 + n, seq=n) for n in range(3)]
+    assert listening.take([(TOPIC, json.dumps(m).encode()) for m in again], now=NOW).accepted == 3
+
+
+def test_nothing_is_kept_of_when_a_lock_spoke_last(house: None) -> None:
+    door: dict[str, Any] = {"metric": "open", "value": "app", "unit": ""}
+    listening.take([("site/B1/device/L-1/lock", json.dumps(reading("d", **door)).encode())], now=NOW)
+    assert Device.objects.get(ref="L-1").last_at is None
 
 
 def test_a_meter_that_is_reset_or_runs_backwards_adds_no_use(broker: int, house: None) -> None:

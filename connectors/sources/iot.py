@@ -20,7 +20,7 @@ DOOR = {"withheld": "door"}
 # A device that speaks live is believed about the time within these limits; a file may tell of years.
 AHEAD = timedelta(minutes=5)
 LATE = timedelta(days=7)
-CLOCK = "clock_wrong"  # what a refused live message carries from then on: "ahead" or "late"
+CLOCK = "clock_wrong"  # what a refused live message carries from then on: "ahead", "late" or "back"
 
 
 def read(path: Path) -> Iterator[EventRecord | BadRecord]:
@@ -60,7 +60,10 @@ def event(number: int, message: dict[str, Any]) -> EventRecord:
     at = calls.moment(message, "ts")
     if CLOCK in message:
         raise WrongClock(str(message[CLOCK]))
-    return EventRecord(number, Source.IOT, calls.text(message, "id"), kind, at, None, where, data, topic[1])
+    seq = message.get("seq")
+    if type(seq) is not int or not 0 <= seq < 1 << 63:
+        seq = None
+    return EventRecord(number, Source.IOT, calls.text(message, "id"), kind, at, None, where, data, topic[1], seq)
 
 
 class WrongClock(calls.Problem):
@@ -70,6 +73,8 @@ class WrongClock(calls.Problem):
         self.how = how
         if how == "ahead":
             reason = _("The device's clock is ahead: correct “ts” and remove “%(mark)s”.")
+        elif how == "back":
+            reason = _("The device's clock has jumped back: correct “ts” and remove “%(mark)s”.")
         else:
             reason = _("The message is older than 7 days or the clock is behind: correct “ts” and remove “%(mark)s”.")
         super().__init__(reason % {"mark": CLOCK})

@@ -70,6 +70,9 @@ class Device(models.Model):
     unit = models.ForeignKey(Unit, on_delete=models.CASCADE, related_name="+")
     ref = models.CharField(_("reference"), max_length=64, unique=True)
     what = models.CharField(_("kind"), max_length=8, choices=What.choices)
+    # What a meter said last by its own clock: by this it is seen that the clock jumps back. Of locks nothing is kept.
+    last_seq = models.BigIntegerField(null=True)
+    last_at = models.DateTimeField(null=True)
 
     class Meta:
         verbose_name = _("device")
