@@ -1,32 +1,48 @@
-"""Loading the sample's events, beside COPY of the very same rows into the very same table.
+"""Loading two million readings, beside COPY and beside django-import-export of the very same rows into the same table.
 
-Plain COPY is the floor of the machine: no alias is resolved, no tenant found, nothing is counted
-twice, and a single known row would stop it. Staged COPY is the floor of any load that may run twice:
-the resolved rows into a table without indexes, and from there by `INSERT … ON CONFLICT DO NOTHING`.
+Ours is the command itself, in a process of its own: it parses, validates, resolves device, unit and tenant, counts
+each row once, stores it, marks whose features are due, keeps the books and commits. The peers get what all that found
+out: rows with their tenant and unit.
+
+- Plain COPY is the floor of the machine; a single known row would stop it.
+- Staged COPY is the floor of any load that may run twice: the rows into a table without indexes, and from there by
+  `INSERT … ON CONFLICT DO NOTHING`.
+- django-import-export gets an empty table and the first rows only, since it would need hours; once as it comes, which
+  is a model resource that knows a row by source and number, and once with every switch that makes it fast.
 """
 
 from __future__ import annotations
 
-import resource
+import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from datetime import date
-from io import StringIO
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from django.core.management import call_command
+import tablib
 from django.db import connection, transaction
+from import_export import fields, resources, widgets
+from import_export.instance_loaders import CachedInstanceLoader
 
 from bench.figures import Figure, figure
-from renewal import loading
+from bench.scratch import ROOT
 from tenants import clock
 from tenants.models import Event
 
-KEYS = ("ingest.load.events_per_s", "ingest.iot.of_plain_copy", "ingest.iot.of_staged_copy", "ingest.iot.rss_mb")
+KEYS = (
+    "ingest.load.events_per_s", "ingest.iot.of_plain_copy", "ingest.iot.of_staged_copy",
+    "ingest.iot.times_import_export", "ingest.iot.times_import_export_bulk", "ingest.iot.rss_mb",
+)  # fmt: skip
 RUNS = 3
-ROOMS = 1042
+ROOMS = 2600  # whose meters and locks tell a little more than
+LINES = 2_000_000
+AS_IT_COMES, IN_BULK = 3_000, 20_000  # rows for django-import-export
 TODAY = date(2025, 12, 1)  # the sample's
 SHELVES = {"units": "units.csv", "staff": "staff.csv", "contracts": "contracts.xlsx", "consents": "consents.csv"}
 EVENTS = {
@@ -38,52 +54,95 @@ EVENTS = {
     "iot": "iot.jsonl",
 }
 COLUMNS = "source, source_id, kind, at, tenant_id, unit_id, data, recorded_at"
+NAMES = COLUMNS.split(", ")
 
 
 def run() -> dict[str, Figure]:
-    with TemporaryDirectory() as folder:
-        sample = Path(folder)
-        call_command("sample", str(sample), "--rooms", str(ROOMS))
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        _manage("sample", str(folder), "--rooms", str(ROOMS))
+        whole = (folder / "iot.jsonl").rename(folder / "more.jsonl")
+        half = folder / "half.jsonl"
+        _cut(whole, folder / "iot.jsonl", LINES)
+        _cut(whole, half, LINES // 2)
         clock.set_to(clock.at(TODAY, 10))
-        for source, name in SHELVES.items():
-            loading.load(source, sample / name, now=clock.now())
-        return _measure(sample)
+        for source, file in SHELVES.items():
+            _load(source, folder / file)
+        return _measure(folder, half)
 
 
-def _measure(sample: Path) -> dict[str, Figure]:
-    all_rates, iot_rates, plain_rates, staged_rates, seconds = [], [], [], [], {}
-    rss = 0.0
+def _measure(folder: Path, half: Path) -> dict[str, Figure]:
+    all_rates, iot_rates, small, bulk = [], [], [], []
+    peers: dict[str, list[float]] = {"plain": [], "staged": []}
+    # First, while this process is small: a child begins with the size of its parent.
+    _seconds, half_mb = _load("iot", half)
+    rss = []
     for _run in range(RUNS):
         _empty()
-        took = {source: _timed(_load, source, sample / name) for source, name in EVENTS.items()}
-        rss = rss or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # before the others fill the memory
+        took = {source: _load(source, folder / file) for source, file in EVENTS.items()}
+        rss.append(took["iot"][1])
         events = Event.objects.count()
-        readings = Event.objects.filter(source="iot").count()
-        all_rates.append(events / sum(took.values()))
-        iot_rates.append(readings / took["iot"])
-        seconds = {source: round(value, 2) for source, value in took.items()}
-        text = _as_copy_text()
-        _empty()
-        plain_rates.append(readings / _timed(_plain, text))
-        _empty()
-        staged_rates.append(readings / _timed(_staged, text))
-    detail = {"events": events, "seconds": seconds, "rooms": ROOMS}
-    plain = [ours / theirs for ours, theirs in zip(iot_rates, plain_rates, strict=True)]
-    staged = [ours / theirs for ours, theirs in zip(iot_rates, staged_rates, strict=True)]
-    rates = {"rows": readings, "ours_per_s": [round(rate) for rate in iot_rates]}
+        seconds = {source: round(spent, 2) for source, (spent, _mb) in took.items()}
+        all_rates.append(events / sum(spent for spent, _mb in took.values()))
+        iot_rates.append(LINES / took["iot"][0])
+        rows = folder / "rows.copy"
+        _write_rows(rows)
+        for peer, insert in (("plain", _plain), ("staged", _staged)):
+            _empty()
+            peers[peer].append(LINES / _timed(insert, rows))
+        small.append(_import_export(AsItComes, rows, AS_IT_COMES))
+        bulk.append(_import_export(InBulk, rows, IN_BULK))
+    ours = {"rows": LINES, "ours_per_s": _whole(iot_rates)}
+    times = {"rows_of_peer": AS_IT_COMES, "peer_per_s": _whole(small)}
+    times_bulk = {"rows_of_peer": IN_BULK, "peer_per_s": _whole(bulk)}
     return {
-        "ingest.load.events_per_s": figure(all_rates, "events/s", **detail),
-        "ingest.iot.of_plain_copy": figure(plain, "ratio", **rates, copy_per_s=[round(rate) for rate in plain_rates]),
-        "ingest.iot.of_staged_copy": figure(
-            staged, "ratio", **rates, staged_per_s=[round(rate) for rate in staged_rates]
-        ),
-        "ingest.iot.rss_mb": figure([rss], "MB", rows=readings),
+        "ingest.load.events_per_s": figure(all_rates, "events/s", events=events, seconds=seconds, rooms=ROOMS),
+        "ingest.iot.of_plain_copy": _ratio(iot_rates, peers["plain"], **ours, copy_per_s=_whole(peers["plain"])),
+        "ingest.iot.of_staged_copy": _ratio(iot_rates, peers["staged"], **ours, staged_per_s=_whole(peers["staged"])),
+        "ingest.iot.times_import_export": _ratio(iot_rates, small, **ours, **times),
+        "ingest.iot.times_import_export_bulk": _ratio(iot_rates, bulk, **ours, **times_bulk),
+        "ingest.iot.rss_mb": figure(rss, "MB", rows=LINES, half_the_rows_mb=round(half_mb, 1)),
     }
 
 
-def _load(source: str, path: Path) -> None:
-    report = loading.load(source, path, now=clock.now())
-    assert report.rejected == 0, report
+def _ratio(ours: list[float], theirs: list[float], **detail: Any) -> Figure:
+    return figure([our / their for our, their in zip(ours, theirs, strict=True)], "ratio", **detail)
+
+
+def _whole(rates: list[float]) -> list[int]:
+    return [round(rate) for rate in rates]
+
+
+# --- ours -----------------------------------------------------------------------------------------
+
+
+def _load(source: str, path: Path) -> tuple[float, float]:
+    """Seconds, and the most memory of the process that loaded it (MB)."""
+    text, mb = _manage("load", source, str(path), "--json")
+    report = json.loads(text)
+    assert report["rejected"] == 0, report
+    return report["seconds"], mb
+
+
+def _manage(*command: str) -> tuple[str, float]:
+    """What the command prints, and the most memory it took (MB)."""
+    process = subprocess.Popen([sys.executable, "manage.py", *command], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert process.stdout
+    with process.stdout as out:
+        text = out.read()
+    _pid, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0, (command, process.returncode)
+    return text, usage.ru_maxrss / 1024
+
+
+def _cut(whole: Path, part: Path, lines: int) -> None:
+    """`part` has the first lines of the whole."""
+    with whole.open("rb") as file, part.open("wb") as out:
+        out.writelines(islice(file, lines))
+
+
+# --- the peers ------------------------------------------------------------------------------------
 
 
 def _timed(work: Callable[..., None], *facts: Any) -> float:
@@ -99,24 +158,68 @@ def _empty() -> None:
         cursor.execute("CHECKPOINT")
 
 
-def _as_copy_text() -> StringIO:
+def _write_rows(path: Path) -> None:
     """The stored readings in the order in which the file told them."""
-    text = StringIO()
-    with connection.cursor() as cursor:
-        query = f"SELECT {COLUMNS} FROM tenants_event WHERE source = 'iot' ORDER BY at, source_id"
-        cursor.copy_expert(f"COPY ({query}) TO STDOUT", text)
-    return text
+    query = f"SELECT {COLUMNS} FROM tenants_event WHERE source = 'iot' ORDER BY at, source_id"
+    with path.open("wb") as file, connection.cursor() as cursor:
+        cursor.copy_expert(f"COPY ({query}) TO STDOUT", file)
 
 
-def _plain(text: StringIO) -> None:
-    text.seek(0)
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.copy_expert(f"COPY tenants_event ({COLUMNS}) FROM STDIN", text)
+def _plain(rows: Path) -> None:
+    with rows.open("rb") as file, transaction.atomic(), connection.cursor() as cursor:
+        cursor.copy_expert(f"COPY tenants_event ({COLUMNS}) FROM STDIN", file)
 
 
-def _staged(text: StringIO) -> None:
-    text.seek(0)
-    with transaction.atomic(), connection.cursor() as cursor:
+def _staged(rows: Path) -> None:
+    with rows.open("rb") as file, transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(f"CREATE TEMP TABLE plain ON COMMIT DROP AS SELECT {COLUMNS} FROM tenants_event WITH NO DATA")
-        cursor.copy_expert(f"COPY plain ({COLUMNS}) FROM STDIN", text)
+        cursor.copy_expert(f"COPY plain ({COLUMNS}) FROM STDIN", file)
         cursor.execute(f"INSERT INTO tenants_event ({COLUMNS}) SELECT * FROM plain ON CONFLICT DO NOTHING")
+
+
+MOMENT = widgets.DateTimeWidget("%Y-%m-%d %H:%M:%S%z")
+
+
+class AsItComes(resources.ModelResource):
+    at = fields.Field("at", "at", widget=MOMENT)
+    recorded_at = fields.Field("recorded_at", "recorded_at", widget=MOMENT)
+
+    class Meta:
+        model = Event
+        fields = ("source", "source_id", "kind", "at", "tenant", "unit", "data", "recorded_at")
+        import_id_fields = ("source", "source_id")
+
+
+class InBulk(AsItComes):
+    """No query a row: known rows are read at once by their number, and ids are taken for granted."""
+
+    tenant = fields.Field("tenant_id", "tenant", widget=widgets.IntegerWidget())
+    unit = fields.Field("unit_id", "unit", widget=widgets.IntegerWidget())
+
+    class Meta:
+        import_id_fields = ("source_id",)
+        instance_loader_class = CachedInstanceLoader
+        use_bulk = True
+        batch_size = 1000
+        skip_diff = True
+
+
+def _import_export(resource: type[AsItComes], rows: Path, most: int) -> float:
+    """Rows a second of the first `most`, which are in memory already, into an empty table."""
+    headers = [name.removesuffix("_id") if name in ("tenant_id", "unit_id") else name for name in NAMES]
+    data = tablib.Dataset(headers=headers)
+    with rows.open(encoding="utf-8") as file:
+        for line in islice(file, most):
+            data.append([_cell(text) for text in line.rstrip("\n").split("\t")])
+    _empty()
+    took = _timed(lambda: resource().import_data(data, raise_errors=True, use_transactions=True))
+    stored = Event.objects.count()
+    assert stored == most, stored
+    return most / took
+
+
+def _cell(text: str) -> str:
+    """What COPY writes, as a table has it: no \\N, and moments as `MOMENT` reads them, without parts of a second."""
+    if text == "\\N":
+        return ""
+    return f"{text[:19]}+0000" if text.endswith("+00") else text
