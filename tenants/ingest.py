@@ -64,7 +64,7 @@ def take(
 
 STAGE = """
     CREATE TEMP TABLE IF NOT EXISTS staged (
-        line integer, source text, source_id text, kind text, at timestamptz,
+        source text, source_id text, line integer, kind text, at timestamptz,
         who_source text, who_ref text, where_source text, where_ref text, data jsonb
     ) ON COMMIT DROP
 """
@@ -155,7 +155,7 @@ class Batch:
     """Events on their way to the database, as text for COPY."""
 
     rows: list[str] = field(default_factory=list)
-    seen: dict[tuple[str, str], int] = field(default_factory=dict)  # source and its id → the line it stood on first
+    seen: dict[str, int] = field(default_factory=dict)  # source and its id → the line it stood on first
     pairs: list[tuple[tuple[str, str], tuple[str, str]]] = field(default_factory=list)
     repeats: dict[int, int] = field(default_factory=dict)  # line of known events only → the line of the first of them
     line: int = 0  # the line of the latest event
@@ -175,9 +175,8 @@ class Batch:
         else:
             self.line = event.line
             self.lines += 1
-        source_id = event.source_id
-        key = event.source, source_id
-        if first := self.seen.setdefault(key, 0):
+        key = f"{event.source}\t{_plain(event.source_id)}"  # as it stands in the row, too
+        if first := self.seen.get(key):
             if self.staged != event.line:
                 self.repeats[event.line] = first
             return
@@ -188,8 +187,7 @@ class Batch:
             self.at, self.at_text = event.at, event.at.isoformat()
         data = ENCODE(event.data).replace("\\", "\\\\")
         self.rows.append(
-            f"{event.line}\t{event.source}\t{_plain(source_id)}\t{event.kind}\t{self.at_text}\t"
-            f"{_alias(event.who)}\t{_alias(event.where)}\t{data}\n"
+            f"{key}\t{event.line}\t{event.kind}\t{self.at_text}\t{_alias(event.who)}\t{_alias(event.where)}\t{data}\n"
         )
 
 
@@ -266,6 +264,8 @@ class Store:
 
 def _write(cursor: Cursor, batch: Batch, now: datetime) -> Answer:
     """The batch is in the database; each refused line with its reason, and how many lines were new."""
+    # The statement sorts them too, for which it needs a quarter of the time if they come sorted.
+    batch.rows.sort()
     with cursor:
         cursor.copy_expert(COPY, BytesIO("".join(batch.rows).encode()))
         limits = {
