@@ -18,7 +18,7 @@ from bench import scratch
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results.json"
-NOT_BENCHMARKS = {"__init__", "run", "figures", "scratch"}
+NOT_BENCHMARKS = {"__init__", "run", "figures", "scratch", "bare"}
 
 
 def main(prefix: str = "") -> int:
