@@ -15,7 +15,6 @@ import itertools
 import json
 import random
 import re
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -43,7 +42,6 @@ NOW = datetime(2025, 12, 1, 2, 0, tzinfo=UTC)  # 10:00 in Shanghai
 SHANGHAI = timedelta(hours=8)
 MOVED_ON = date(2025, 11, 28)  # the first day of the second tenant of each unit
 SILENCE = 60.0  # seconds without anything stored: what is missing then does not come any more
-GREETING = "site/B1/device/E-000/power", b"hello"
 
 Row = tuple[str, datetime, str, str | None, object]  # kind, at, unit, tenant's name, value
 Message = tuple[str, bytes]  # topic and payload
@@ -230,8 +228,7 @@ def _deliver(said: Said, port: int, dice: random.Random, kills: int, call: str) 
     with ExitStack() as stack:
         process = stack.enter_context(rig.listener(port, call))
         # The session must be known to the broker before anything is said that counts.
-        until(lambda: _greet(port, process) and rig.received() > 0, "the listener has taken nothing")
-        settle()
+        rig.greet(port, process)
         before = rig.received()
         publisher = Talk(said, port)
         publisher.start()
@@ -253,8 +250,8 @@ def _deliver(said: Said, port: int, dice: random.Random, kills: int, call: str) 
             process = stack.enter_context(rig.listener(port, call))
         publisher.join()
         assert publisher.is_done, "the publisher broke off"
-        until(lambda: Event.objects.filter(source_id="the-end").exists(), "the last message did not come")
-        settle()
+        rig.until(lambda: Event.objects.filter(source_id="the-end").exists(), "the last message did not come")
+        rig.settle()
         process.terminate()
         assert process.wait(30) == 0
     Event.objects.filter(source_id="the-end").delete()
@@ -275,32 +272,9 @@ class Talk(threading.Thread):
         messages = iter(self.said)
         while part := list(itertools.islice(messages, 200)):
             publisher.say(*part)
-        publisher.say((GREETING[0], rig.message("the-end", NOW, "energy", 1, "kWh")))
+        publisher.say(("site/B1/device/E-000/power", rig.message("the-end", NOW, "energy", 1, "kWh")))
         publisher.close()
         self.is_done = True
-
-
-def _greet(port: int, listener: subprocess.Popen[bytes]) -> bool:
-    assert listener.poll() is None, "the listener has ended"
-    publisher = rig.Publisher(port, "greeter")
-    publisher.say(GREETING)
-    publisher.close()
-    return True
-
-
-def until(is_so: Any, complaint: str, seconds: float = 300) -> None:
-    end = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < end, complaint
-        time.sleep(0.1)
-
-
-def settle() -> None:
-    seen, since = rig.received(), time.monotonic()
-    while time.monotonic() - since < 1:
-        if rig.received() != seen:
-            seen, since = rig.received(), time.monotonic()
-        time.sleep(0.05)
 
 
 # --- What became of it --------------------------------------------------------------------------------------

@@ -11,10 +11,11 @@ import select
 import socket
 import subprocess
 import sys
+import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.db import connection
@@ -107,6 +108,36 @@ def listener(port: int, call: str = "") -> Iterator[subprocess.Popen[bytes]]:
         process.wait()
 
 
+def greet(port: int, process: subprocess.Popen[bytes]) -> None:
+    """The listener has subscribed: what is said before that goes to nobody. Each greeting is refused."""
+
+    def is_heard() -> bool:
+        assert process.poll() is None, "the listener has ended"
+        publisher = Publisher(port, "greeter")
+        publisher.say(("site/hello/device/hello/power", b"hello"))
+        publisher.close()
+        return received() > 0
+
+    until(is_heard, "the listener has taken nothing")
+    settle()
+
+
+def until(is_so: Callable[[], bool], complaint: str, seconds: float = 300) -> None:
+    end = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < end, complaint
+        time.sleep(0.1)
+
+
+def settle() -> None:
+    """Nothing that was said is on its way any more."""
+    seen, since = received(), time.monotonic()
+    while time.monotonic() - since < 1:
+        if received() != seen:
+            seen, since = received(), time.monotonic()
+        time.sleep(0.05)
+
+
 def message(id: str, at: datetime, metric: str, value: object, unit: str, **facts: Any) -> bytes:
     said = {"id": id, "ts": at.isoformat(), "metric": metric, "value": value, "unit": unit, "seq": 1}
     return json.dumps(said | facts, separators=(",", ":")).encode()
@@ -140,6 +171,3 @@ def difference(found: dict[str, Any], expected: dict[str, Any]) -> Counter[str]:
         unexpected=len(found.keys() - expected.keys()),
         other=sum(found[key] != value for key, value in expected.items() if key in found),
     )
-
-
-DAY = timedelta(days=1)
