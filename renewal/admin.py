@@ -19,13 +19,17 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateFilter,
 from unfold.contrib.filters.admin.dropdown_filters import DropdownFilter
 from unfold.decorators import display
 
-from renewal import kpis
+from connectors.records import AliasSource
+from renewal import kpis, phrases
 from renewal.contracts import DECIDES
 from renewal.models import Case, CaseChange, FilingTask, KpiDay, Rate, Signature
+from renewal.sources import NAMES
 from tenants import clock
-from tenants.access import SEES_PEOPLE, Role
+from tenants.access import SEES_PEOPLE, Role, masked
+from tenants.attributes import ALIASES
 from tenants.desk import HQ, Desk, MomentFilter, Within, name_columns, state
-from tenants.models import ContractDecision, WaitingContract
+from tenants.models import ContractDecision, WaitingContract, WaitingEvent
+from tenants.waiting import ALSO
 
 name_columns(apps.get_models())  # this room's lists come last, so every model is there
 
@@ -178,6 +182,35 @@ class ContractDecisionDesk(Desk):
             reverse("staff-undo", args=[row.pk]),
             _("Undo"),
         )
+
+
+@admin.register(WaitingEvent)
+class WaitingEventDesk(Desk):
+    """What happened to somebody not known yet: it finds its tenant when one of its aliases is learnt."""
+
+    list_display = ("what", "whose", "shown_source", "at", "recorded_at")
+    list_filter = ("source",)
+    search_fields = ("who_ref", "source_id")
+    ordering = ("-recorded_at", "-pk")
+    seen_by = HQ
+    fields = ("what", "whose", "shown_source", "source_id", "at", "recorded_at")
+    readonly_fields = ("what", "whose", "shown_source")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).exclude(kind=ALSO)
+
+    @display(description=_("what happened"), ordering="kind")
+    def what(self, event: WaitingEvent) -> str:
+        return phrases.say(event)
+
+    @display(description=_("whose"), ordering="who_ref")
+    def whose(self, event: WaitingEvent) -> str:
+        ref = masked(event.who_ref) if event.who_source == AliasSource.PHONE else event.who_ref
+        return f"{ALIASES.get(event.who_source, event.who_source)} {ref}"
+
+    @display(description=_("source"), ordering="source")
+    def shown_source(self, event: WaitingEvent) -> str:
+        return str(dict(NAMES).get(event.source, event.source))  # type: ignore[call-overload]
 
 
 def _to(page: str, pk: int | None, text: str) -> SafeString:

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from connectors.records import Kind
-from tenants.models import Event
+from tenants.models import Event, WaitingEvent
 from workorders.models import WorkOrder
 
 FACILITIES = {
@@ -77,7 +77,7 @@ SAY: dict[str, Callable[[Data], str]] = {
 }
 
 
-def say(event: Event) -> str:
+def say(event: Event | WaitingEvent) -> str:
     """The event in one sentence; a kind nobody has words for is named as it is."""
     words = SAY.get(event.kind)
     return words(event.data) if words else event.kind

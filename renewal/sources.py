@@ -27,6 +27,7 @@ from renewal import quarantine
 from renewal.quarantine import Wanted
 from tenants import clock
 from tenants.models import WaitingContract, WaitingEvent
+from tenants.waiting import ALSO
 
 RECENT, LONG = timedelta(days=28), timedelta(days=184)
 ENOUGH = 5
@@ -192,7 +193,7 @@ def overview(*, now: datetime) -> dict[str, Any]:
         "senders": _senders(today=today),
         "buildings": _without_iot(today=today),
         "contracts": WaitingContract.objects.count(),
-        "events": WaitingEvent.objects.count(),
+        "events": WaitingEvent.objects.exclude(kind=ALSO).count(),
     }
 
 

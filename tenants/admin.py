@@ -18,10 +18,9 @@ from unfold.decorators import display
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from connectors.models import Refusal, Run
-from connectors.records import AliasSource
 from tenants import admin_inbound as admin_inbound  # its lists register themselves
 from tenants import clock
-from tenants.access import Role, masked
+from tenants.access import Role
 from tenants.desk import HQ, Desk, MomentFilter, Within, may_run_the_house, state
 from tenants.models import (
     Announcement,
@@ -32,7 +31,6 @@ from tenants.models import (
     Message,
     Perk,
     User,
-    WaitingEvent,
 )
 
 admin.site.unregister(Group)  # what a person may do follows from memberships
@@ -159,24 +157,6 @@ class MembershipDesk(Desk):
     ordering = ("user__username", "pk")
     seen_by = changed_by = added_by = HQ
     fields = ("user", "role", "building", "first_day", "last_day")
-
-
-@admin.register(WaitingEvent)
-class WaitingEventDesk(Desk):
-    """What happened to somebody not known yet: it finds its tenant when one of its aliases is learnt."""
-
-    list_display = ("kind", "whose", "source", "at", "recorded_at")
-    list_filter = ("source", "kind")
-    search_fields = ("who_ref", "source_id")
-    ordering = ("-recorded_at", "-pk")
-    seen_by = HQ
-    fields = ("kind", "whose", "source", "source_id", "at", "recorded_at")
-    readonly_fields = ("whose",)
-
-    @display(description=_("whose"))
-    def whose(self, event: WaitingEvent) -> str:
-        ref = masked(event.who_ref) if event.who_source == AliasSource.PHONE else event.who_ref
-        return f"{event.who_source} {ref}"
 
 
 @admin.register(JobRun)

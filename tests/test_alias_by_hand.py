@@ -196,3 +196,27 @@ def test_one_who_is_merged_is_given_it_as_a_whole_and_keeps_it_when_taken_apart(
     merges.unmerge(merged, why="不是", by=None, now=NOW)
     features.refresh(today=TODAY, now=NOW)
     assert Feature.objects.get(tenant=person).gym_365 == 1
+
+
+def test_from_what_waits_one_comes_to_the_person_with_the_form_filled_in(person: Tenant) -> None:
+    ingest.take([gym("e1", "u-9"), gym("e2", "13900000009", source="phone")], now=NOW)
+    client = client_of("hq")
+    waits = client.get(reverse("staff-same")).content.decode()
+    assert waits.count('href="/admin/tenant/?is=') == 1  # a phone number stands in no address
+    assert 'href="/admin/tenant/?is=app:u-9"' in waits
+    found = client.get("/admin/tenant/?is=app:u-9&q=林晓").content.decode()
+    assert "App 账号 u-9 是谁的？" in found
+    assert f'href="/admin/tenant/{person.pk}/?is=app%3Au-9#alias"' in found
+    page = client.get(f"/admin/tenant/{person.pk}/?is=app%3Au-9").content.decode()
+    assert '<option value="app" selected>' in page
+    assert 'name="ref" value="u-9"' in page
+    assert "是谁的？" not in client.get("/admin/tenant/?is=unit:A-0101").content.decode()
+
+
+def test_what_waits_is_listed_in_words(person: Tenant) -> None:
+    ingest.take([gym("e1", "u-9"), AliasRecord(1, ("app", "u-8"), ("anonymous", "d-8"))], now=NOW)
+    page = client_of("hq").get(reverse("admin:tenants_waitingevent_changelist")).content.decode()
+    assert "使用健身房" in page
+    assert "App 账号 u-9" in page
+    assert "facility.used" not in page
+    assert "u-8" not in page  # that two accounts are one person is no event

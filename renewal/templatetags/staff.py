@@ -90,7 +90,7 @@ def term(value: Any, field: str) -> str:
     if field == "cotenants":
         return "、".join(other["name"] for other in value)
     if field == "state":
-        return str(_("void")) if value == "void" else str(_("signed"))
+        return str(Lease.State(value).label)
     if field == "ended_by":
         return str(dict(Lease.EndedBy.choices).get(value, value))
     return value.isoformat() if isinstance(value, date) else str(value)

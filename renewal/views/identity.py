@@ -11,6 +11,7 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
+from connectors.records import AliasSource
 from renewal import persons
 from renewal.persons import Pair
 from tenants import access, clock, desk, merges, naming, waiting
@@ -95,6 +96,8 @@ def _pairs(request: HttpRequest, pairs: list[Pair], *, status: int = 200, **more
         "title": _("One person or two"),
         "pairs": pairs,
         "may_decide": persons.may_decide(request.user, today=clock.today()),
+        # A phone number does not belong in an address.
+        "nameable": [source for source in naming.SOURCES if source != AliasSource.PHONE],
         "waits": waiting.summary() if desk.may_run_the_house(request) and more.get("is_list") else None,
         **more,
     }

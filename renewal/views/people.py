@@ -18,6 +18,7 @@ from django.views.decorators.http import require_POST, require_safe
 from renewal import people, persons
 from renewal.models import Case
 from tenants import access, clock, desk, naming
+from tenants.attributes import ALIASES
 from tenants.models import Tenant, User
 from tenants.tags import TAGS
 
@@ -57,7 +58,8 @@ def roster(request: HttpRequest) -> HttpResponse:
             "wanted": wanted,
             "today": today,
             "address": urlencode(kept),
-            "is_narrowed": bool(kept),
+            "is_narrowed": bool(kept.keys() - {"is"}),
+            "whose": _whose(asked.get("is") or ""),
             "buildings": access.buildings_for(request.user, today=today, roles=access.SEES_PEOPLE).order_by("code"),
             "tags": TAGS.values(),
             "states": Case.State.choices,
@@ -113,6 +115,14 @@ def _portrait(request: HttpRequest, tenant_id: int, typed: dict[str, Any], *, st
         "typed": typed,
     }
     return render(request, "staff/tenant.html", context, status=status)
+
+
+def _whose(asked: str) -> dict[str, str] | None:
+    """The alias for which somebody is looked for, so that each name leads to where it can be added."""
+    source, _colon, ref = asked.partition(":")
+    if source not in naming.SOURCES or not ref or len(ref) > naming.MOST:
+        return None
+    return {"what": str(ALIASES[source]), "ref": ref, "query": "?" + urlencode({"is": asked}) + "#alias"}
 
 
 def _refuse_without_people(request: HttpRequest) -> None:

@@ -4,6 +4,22 @@
   for (const field of document.querySelectorAll("[data-drop]")) {
     const input = field.querySelector("input[type=file]");
     field.querySelector(".drop__hint").hidden = false;
+    // The browser's own words are in the browser's language, which may not be the page's.
+    const choose = document.createElement("label");
+    choose.className = "drop__choose button button--quiet";
+    choose.htmlFor = input.id;
+    choose.textContent = input.dataset.choose;
+    const chosen = document.createElement("span");
+    chosen.className = "drop__chosen";
+    chosen.setAttribute("aria-live", "polite");
+    const name = () => {
+      chosen.textContent = input.files.length ? input.files[0].name : input.dataset.none;
+      chosen.classList.toggle("quiet", !input.files.length);
+    };
+    input.classList.add("drop__input");
+    input.after(choose, chosen);
+    input.addEventListener("change", name);
+    name();
     const over = (event) => {
       event.preventDefault();
       field.classList.add("is-over");
@@ -17,6 +33,7 @@
       event.preventDefault();
       field.classList.remove("is-over");
       if (event.dataTransfer.files.length) input.files = event.dataTransfer.files;
+      name();
     });
   }
 
@@ -88,6 +105,7 @@
   }
   // Back from another page: the form can be used again.
   window.addEventListener("pageshow", () => {
+    for (const input of document.querySelectorAll("[data-drop] input[type=file]")) input.dispatchEvent(new Event("change"));
     for (const form of document.querySelectorAll(".is-busy")) form.classList.remove("is-busy");
     for (const words of document.querySelectorAll(".busy")) words.remove();
   });

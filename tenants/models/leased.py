@@ -5,6 +5,7 @@ from django.contrib.postgres.fields import DateRangeField, IntegerRangeField, Ra
 from django.db import models
 from django.db.models import F, Func, Q, Value
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from tenants.models.where import Unit
 from tenants.models.who import Tenant
@@ -29,7 +30,7 @@ class Lease(models.Model):
     """
 
     class State(models.TextChoices):
-        SIGNED = "signed", _("signed")
+        SIGNED = "signed", pgettext_lazy("a lease", "signed")
         VOID = "void", _("void")
 
     class EndedBy(models.TextChoices):
