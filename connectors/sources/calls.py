@@ -43,13 +43,17 @@ def decode(text: str) -> Any:
 
 def is_deeper(value: Any, levels: int) -> bool:
     """Whether objects and lists are nested deeper than `levels`; looks no deeper."""
-    if type(value) is dict:
-        value = value.values()
-    elif type(value) is not list:
-        return False
-    if not levels:
-        return True
-    return any(is_deeper(part, levels - 1) for part in value if type(part) in (dict, list))
+    layer = [value] if type(value) in (dict, list) else []
+    for _level in range(levels):
+        if not layer:
+            return False
+        layer = [
+            part
+            for whole in layer
+            for part in (whole.values() if type(whole) is dict else whole)
+            if type(part) in (dict, list)
+        ]
+    return bool(layer)
 
 
 def parse(line: str) -> dict[str, Any]:
