@@ -38,7 +38,9 @@ def find(sources: Collection[str], secret: str) -> InboundKey | None:
     """The key this secret is, if it is one of such a sender and stands."""
     if not secret or len(secret) > 200:
         return None
-    return InboundKey.objects.filter(digest=digest(secret), source__in=sources, revoked_at=None).first()
+    # Asked for every call; put together by the ORM, this query was a fifth of answering one.
+    asked = "SELECT * FROM connectors_inboundkey WHERE digest = %s AND source = ANY(%s) AND revoked_at IS NULL"
+    return next(iter(InboundKey.objects.raw(asked, [digest(secret), list(sources)])), None)
 
 
 def note_use(key: InboundKey, *, now: datetime) -> None:
