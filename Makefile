@@ -2,6 +2,8 @@
 PORT ?= 8000
 DATA ?= $(CURDIR)/.data
 PYTHON ?= python3
+# Processes that run the tests, a file each; `make test WORKERS=0` runs them one after the other, as a debugger wants.
+WORKERS ?= logical
 BIN := .venv/bin
 MESSAGES := locale/zh_Hans/LC_MESSAGES/django.mo
 export DATA
@@ -16,7 +18,7 @@ reset:
 
 test: export DATA = $(CURDIR)/.data/test
 test: .venv/dev $(MESSAGES)
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 4 --dist loadfile $(ARGS)
 
 lint: export DATA = $(CURDIR)/.data/test
 lint: .venv/dev $(MESSAGES)

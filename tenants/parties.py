@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from django.db import connection
 from django.db.models import Q
 from django.utils.translation import gettext as _
 
@@ -19,6 +20,24 @@ from connectors.records import AliasSource
 from tenants import identity
 from tenants.models import Alias, LeaseTenant, Merge, Tenant
 from tenants.terms import Party, Ref, Terms, parties_of
+
+# What these rows were called by the last contract that named them by a phone of their own. On file is the name of the
+# last that named the person, which may be that of a row merged into them. Reads every revision once.
+OWN_NAMES = """
+    SELECT DISTINCT ON (alias.tenant_id) alias.tenant_id, party.name
+    FROM tenants_leaserevision said
+    JOIN tenants_lease lease ON lease.id = said.lease_id
+    CROSS JOIN LATERAL (
+        SELECT said.terms ->> 'tenant_name' AS name, said.terms ->> 'phone' AS phone
+        UNION ALL
+        SELECT other ->> 'name', other ->> 'phone'
+        FROM jsonb_array_elements(coalesce(said.terms -> 'cotenants', '[]')) AS other
+    ) AS party
+    JOIN tenants_alias alias ON alias.source = 'phone' AND alias.ref = party.phone
+    WHERE alias.tenant_id = ANY(%s) AND said.revision > 0
+    ORDER BY alias.tenant_id, (said.revision = lease.revision AND lease.state = 'signed') DESC,
+        lease.signed_on DESC, lease.first_day DESC, lease.contract_no DESC, said.revision DESC
+"""
 
 
 @dataclass
@@ -32,7 +51,8 @@ class Register:
     kept_apart: set[frozenset[int]]  # pairs a person has told apart again
     cards: dict[int, set[str]]  # hashes of identity numbers, by `id()` of the person
     named: dict[Ref, int]  # the tenant an alias names, whoever they were merged into
-    names: dict[int, set[str]]  # what else somebody is called, by id: the names of rows that were merged into them
+    # What else somebody is called, by id: the names of rows that were merged into them, and their own before.
+    names: dict[int, set[str]]
     learnt: dict[Ref, Tenant] = field(default_factory=dict)  # what is new here
     origins: dict[Ref, str] = field(default_factory=dict)  # what told us of it
     beside: dict[Ref, Ref] = field(default_factory=dict)  # what the person was known by when it was learnt
@@ -67,6 +87,8 @@ class Register:
         names: dict[int, set[str]] = defaultdict(set)
         for merged in Tenant.objects.filter(merged_into__in=by_id):
             names[merged.merged_into_id or merged.pk].add(merged.name)
+        for owner, name in _own_names(names):
+            names[owner].add(name)
         return cls(now, people, by_id, leases, apart, cards, named, names)
 
     def who(self, party: Party, revisions: Iterable[Terms]) -> Tenant:
@@ -216,6 +238,14 @@ class Register:
         Tenant.objects.bulk_create(people.values())
         owners = {ref: self._named(ref) or person.pk for ref, person in self.learnt.items()}
         identity.name_tenants(owners, now=self.now, origins=self.origins)
+
+
+def _own_names(people: Collection[int]) -> list[tuple[int, str]]:
+    if not people:
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute(OWN_NAMES, [list(people)])
+        return cursor.fetchall()
 
 
 def _aliases(refs: Collection[Ref]) -> Iterable[Alias]:

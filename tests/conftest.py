@@ -8,14 +8,27 @@ from collections.abc import Iterator
 
 import pytest
 from django.utils import translation
+from hypothesis import settings
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.browser import ARGUMENTS, chromium_path
 
+# The same examples in every run, so that whether a change may land is no question of chance;
+# `--hypothesis-profile=explore` looks for new ones.
+settings.register_profile("steady", derandomize=True, print_blob=True)
+settings.register_profile("explore", print_blob=True)
+settings.load_profile("steady")
+
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """The long end-to-end tests last, so that a broken part is named before the whole."""
+    """The long end-to-end tests last, so that a broken part is named before the whole; each under a name of its own."""
     items.sort(key=lambda item: "test_e2e" in item.nodeid)
+    # Those made from a schema come under one name, and of a name only one is run where several processes share them.
+    for item in items:
+        if operation := getattr(item, "operation_label", ""):
+            item._nodeid = f"{item.nodeid}[{operation}]"  # type: ignore[attr-defined]
+    twice = [nodeid for nodeid, count in Counter(item.nodeid for item in items).items() if count > 1]
+    assert not twice, f"several tests are called {twice[0]}"
 
 
 @pytest.hookimpl(wrapper=True)

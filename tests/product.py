@@ -21,6 +21,8 @@ import psycopg2
 
 ROOT = Path(__file__).resolve().parent.parent
 
+SAYS_WHERE = "a phone  "  # the last line of a demo that is ready begins so
+
 
 def free_port() -> int:
     with closing(socket.socket()) as probe:
@@ -72,7 +74,8 @@ class Product:
             start_new_session=True,
         )
         threading.Thread(target=self._read, args=(self.process, self.lines, self.ready), daemon=True).start()
-        if not self.ready.wait(timeout) or self.process.poll() is not None:
+        # Its output may end a moment before it does: what tells is whether it said where to look.
+        if not self.ready.wait(timeout) or not self._is_up():
             self.stop(signal.SIGKILL)
             raise AssertionError("the demo did not become ready:\n" + "".join(self.lines))
         return self
@@ -82,9 +85,12 @@ class Product:
         assert process.stdout is not None
         for line in process.stdout:
             lines.append(line)
-            if "a phone  " in line:
+            if SAYS_WHERE in line:
                 ready.set()
         ready.set()
+
+    def _is_up(self) -> bool:
+        return any(SAYS_WHERE in line for line in self.lines)
 
     @property
     def printed(self) -> str:

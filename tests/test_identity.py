@@ -384,9 +384,13 @@ CORRECTED: list[Op] = [("lease", 0, 0), ("lease", 2, 1), ("correct", 0, 2), ("co
 # Somebody who stands on no contract any more, since it was corrected to be another's, is merged.
 LEFT: list[Op] = [("lease", 0, 0), ("lease", 1, 1), ("correct", 0, 1), ("merge", 0, 1)]
 
+# A contract is corrected to be another's, under a new phone; the two are merged; the first signs again by the old one.
+RENAMED: list[Op] = [("lease", 1, 7), ("lease", 0, 0), ("correct", 0, 0), ("merge", 1, 0), ("lease", 1, 5)]
+
 
 @given(history=st.lists(happenings, min_size=4, max_size=25))
 @example(history=PLAIN)
+@example(history=RENAMED)
 @example(history=CORRECTED)
 @example(history=LEFT)
 @settings(max_examples=60, suppress_health_check=list(HealthCheck), deadline=None)
