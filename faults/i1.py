@@ -33,7 +33,7 @@ from tenants.models import Event, Unit
 from tests import broker, makers
 
 MESSAGES, KILLS = 1_000_000, 20
-RED = 0.1  # share of the red twin
+RED = 0.02  # share of the red twin
 AGAIN, OUT_OF_ORDER, LATE, BAD = 0.30, 0.20, 0.05, 0.01
 OTHER_VALUE = 0.05  # of what is said again
 NEAR, FAR = 500, 50_000  # how many messages later something comes that is out of order, or said again
@@ -250,7 +250,7 @@ def _deliver(said: Said, port: int, dice: random.Random, kills: int, call: str) 
             process = stack.enter_context(rig.listener(port, call))
         publisher.join()
         assert publisher.is_done, "the publisher broke off"
-        rig.until(lambda: Event.objects.filter(source_id="the-end").exists(), "the last message did not come")
+        rig.settle(SILENCE, lambda: Event.objects.filter(source_id="the-end").exists())
         rig.settle()
         process.terminate()
         assert process.wait(30) == 0

@@ -129,10 +129,10 @@ def until(is_so: Callable[[], bool], complaint: str, seconds: float = 300) -> No
         time.sleep(0.1)
 
 
-def settle() -> None:
-    """Nothing that was said is on its way any more."""
+def settle(seconds: float = 1, is_over: Callable[[], bool] = lambda: False) -> None:
+    """Nothing has come for so long: what was said is not on its way any more. Or it is over before."""
     seen, since = received(), time.monotonic()
-    while time.monotonic() - since < 1:
+    while time.monotonic() - since < seconds and not is_over():
         if received() != seen:
             seen, since = received(), time.monotonic()
         time.sleep(0.05)

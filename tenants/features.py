@@ -23,7 +23,8 @@ days: `today - (n - 1)` at 00:00 up to, not including, the midnight after `today
     pay_day_sd            standard deviation of (day paid − day due), days; needs two payments
     paid_share            months with a utility payment due in them ÷ all months from the first such month in the
                           window to the month before `today`'s: how regularly somebody lives there
-    power_30              kWh: steps of the meter between readings in 30 days; a step back (a new meter) counts nothing
+    power_30              kWh: steps of the meter between readings in 30 days; a step back (a new meter) counts nothing,
+                          and of readings of one moment the lower one is the earlier
     workplace             the one stated last
 """
 
@@ -175,7 +176,7 @@ used AS (
     SELECT root, sum(greatest(step, 0)) FILTER (WHERE step IS NOT NULL) AS power_30
     FROM (
         SELECT who.root, (data->>'value')::float8 - lag((data->>'value')::float8)
-            OVER (PARTITION BY who.root, unit_id ORDER BY at, source_id) AS step
+            OVER (PARTITION BY who.root, unit_id ORDER BY at, (data->>'value')::float8, source_id) AS step
         FROM tenants_event JOIN who ON who.id = tenant_id {{narrow}}
         WHERE kind = 'power.read' AND at >= %(since_30)s AND at < %(until)s
     ) reading

@@ -229,3 +229,15 @@ def test_door_logs_older_than_ninety_days_become_counts_by_month_once() -> None:
 
     assert retention.forget_doors(today=TODAY + timedelta(days=1)) == 1
     assert DoorMonth.objects.get(month=date(2025, 9, 1)).openings == 2
+
+
+def test_of_two_readings_of_one_moment_the_lower_one_is_the_earlier() -> None:
+    lease = make_lease()
+    at = shanghai(TODAY - timedelta(days=3))
+    for value, hours in ((108, 0), (109, 6), (110, 6), (111, 12)):
+        make_event(
+            "power.read", lease.tenants.get(), lease.unit, source="iot", source_id=f"E-1-{value - 100}",
+            at=at + timedelta(hours=hours), data={"value": value, "unit": "kWh"},
+        )  # fmt: skip
+    features.refresh(today=TODAY, now=NOW)
+    assert Feature.objects.get().power_30 == 3
