@@ -132,9 +132,9 @@ def after(link: Link, *, today: date) -> After | None:
 
 
 @transaction.atomic
-def prefer_general(tenant: Tenant, *, general: bool) -> None:
+def prefer_general(tenant: Tenant, *, general: bool, now: datetime) -> None:
     """From now on the tenant sees the version that knows nothing about them (or no longer does)."""
-    consents.choose_general(tenant, general=general)
+    consents.choose_general(tenant, general=general, now=now)
 
 
 def fit(choice: offers.Choice | None, card: offers.Card) -> offers.Choice:

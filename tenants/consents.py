@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from connectors.records import AliasSource, BadRecord, ConsentRecord, OptOutRecord
 from connectors.runs import Counts
-from tenants import identity
+from tenants import features, identity
 from tenants.models import Consent, Tenant
 
 MARKETING = Consent.Purpose.MARKETING
@@ -107,10 +107,11 @@ def chose_general(tenant: Tenant) -> bool:
     return Tenant.objects.filter(Q(pk=person) | Q(merged_into=person), general_version=True).exists()
 
 
-def choose_general(tenant: Tenant, *, general: bool) -> None:
+def choose_general(tenant: Tenant, *, general: bool, now: datetime) -> None:
     """The person, as whatever row we know them, chose that version, or chose to be known again."""
     person = _person(tenant)
     Tenant.objects.filter(Q(pk=person) | Q(merged_into=person)).update(general_version=general)
+    features.mark([person], now=now)
 
 
 def _person(tenant: Tenant) -> int:
@@ -223,4 +224,6 @@ def _append(lines: list[Consent]) -> set[Key]:
                 [line.recorded_at for line in lines],
             ],
         )
-        return set(cursor.fetchall())
+        new = set(cursor.fetchall())
+    features.mark([tenant for tenant, *_line in new], now=lines[0].recorded_at)
+    return new

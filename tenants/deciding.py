@@ -12,7 +12,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from connectors.records import AliasSource
-from tenants import contracts, leases, recording, waiting
+from tenants import contracts, features, leases, recording, waiting
 from tenants.models import Alias, ContractDecision, Lease, LeaseRevision, User, WaitingContract
 from tenants.terms import differs, record_of, write_on
 
@@ -99,6 +99,7 @@ def _take_back(decision: ContractDecision, *, now: datetime) -> None:
     recording.write_rows([lease])
     Alias.objects.filter(source=AliasSource.CONTRACT, ref=number).delete()
     waiting.attribute([lease.pk], now=now)
+    features.mark_around([lease.pk], now=now)
 
 
 def _waiting(pk: int) -> WaitingContract:

@@ -216,6 +216,34 @@ INSERT INTO tenants_dirtytenant (tenant_id, since)
 SELECT tenant_id, %(now)s FROM unnest(%(tenants)s::bigint[]) AS t(tenant_id)
 ON CONFLICT (tenant_id) DO UPDATE SET since = excluded.since
 """
+# Who stands or stood on these leases, whom their terms ever named, and who lives in the same flats as they did: what is
+# known of them follows from contracts too.
+_AROUND_SQL = """
+WITH said AS (
+    SELECT lease_id, terms FROM tenants_leaserevision WHERE lease_id = ANY(%(leases)s::bigint[])
+),
+place AS (
+    SELECT unit_id AS id FROM tenants_lease WHERE id = ANY(%(leases)s::bigint[])
+    UNION
+    SELECT alias.unit_id FROM said
+    JOIN tenants_alias alias ON alias.source = 'unit' AND alias.ref = said.terms ->> 'unit'
+),
+near AS (
+    SELECT id FROM place
+    UNION
+    SELECT other.id FROM place JOIN tenants_unit own USING (id) JOIN tenants_unit other ON other.flat_id = own.flat_id
+),
+phone AS (
+    SELECT terms ->> 'phone' AS ref FROM said
+    UNION
+    SELECT other ->> 'phone' FROM said, jsonb_array_elements(coalesce(terms -> 'cotenants', '[]')) AS other
+)
+SELECT stands.tenant_id FROM near
+JOIN tenants_lease lease ON lease.unit_id = near.id JOIN tenants_leasetenant stands ON stands.lease_id = lease.id
+UNION
+SELECT alias.tenant_id FROM phone JOIN tenants_alias alias ON alias.source = 'phone' AND alias.ref = phone.ref
+WHERE alias.tenant_id IS NOT NULL
+"""
 _MARKS_SQL = """
 SELECT tenant_id, xmin::text FROM tenants_dirtytenant WHERE %(ids)s::bigint[] IS NULL OR tenant_id = ANY(%(ids)s)
 """
@@ -261,9 +289,24 @@ def mark(tenants: Collection[int], *, now: datetime) -> None:
             cursor.execute(_MARK_SQL, {"tenants": sorted(set(tenants)), "now": now})
 
 
+def mark_around(leases: Collection[int], *, now: datetime) -> None:
+    """These leases were written: whoever has to do with them, their flatmates included, is to be computed again."""
+    if leases:
+        with connection.cursor() as cursor:
+            cursor.execute(_AROUND_SQL, {"leases": sorted(leases)})
+            mark([tenant for (tenant,) in cursor.fetchall()], now=now)
+
+
 def marked() -> list[int]:
     """The tenants something happened to since: whom `refresh` has to compute again."""
     return list(DirtyTenant.objects.order_by("pk").values_list("pk", flat=True))
+
+
+def rows_of(tenants: Collection[int]) -> list[int]:
+    """Every row under which the people of these rows are known."""
+    with connection.cursor() as cursor:
+        cursor.execute(_SAME_PEOPLE_SQL, {"only": sorted(tenants)})
+        return [row for (row,) in cursor.fetchall()]
 
 
 def refresh(*, today: date, now: datetime, tenants: Collection[int] | None = None) -> int:
@@ -275,8 +318,7 @@ def refresh(*, today: date, now: datetime, tenants: Collection[int] | None = Non
         cursor.execute("SET LOCAL jit = off")
         params["ids"] = None
         if tenants is not None:
-            cursor.execute(_SAME_PEOPLE_SQL, params)
-            params["ids"] = [row[0] for row in cursor.fetchall()]
+            params["ids"] = rows_of(tenants)
         # Marks are read before the events are, and deleted after: one made in between stays for the next time.
         cursor.execute(_MARKS_SQL, params)
         marks = cursor.fetchall()

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 
 from connectors.records import BadRecord, ContractRecord
 from connectors.runs import Counts
-from tenants import contracts, merges, recording, waiting
+from tenants import contracts, features, merges, recording, waiting
 from tenants.contracts import Refused
 from tenants.models import Lease, LeaseRevision, LeaseTenant, Tenant, Unit
 from tenants.terms import signed_terms
@@ -157,4 +157,5 @@ def sign_renewal(
     )
     LeaseRevision.objects.create(lease=successor, revision=0, terms=signed_terms(successor, tenants), recorded_at=now)
     waiting.attribute([successor.pk], now=now)
+    features.mark_around([successor.pk], now=now)
     return successor

@@ -15,7 +15,7 @@ from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
 from connectors.records import AliasSource
-from tenants import clock, features, links, recording
+from tenants import clock, current, links, recording
 from tenants.models import Alias, Merge, Tenant, User
 
 # Two at once might each be right alone and close a ring together. Readers are not held up.
@@ -144,4 +144,4 @@ def follow(people: Collection[int], *, now: datetime) -> None:
         cursor.execute(_ROOTS_SQL)
     # The name and the phone on file are those of the person's latest contract, under whichever row it stands.
     recording.settle_contacts(sorted({row for person in people for row in rows_of(person)}))
-    features.refresh(today=clock.day_of(now), now=now, tenants=people)
+    current.compute(today=clock.day_of(now), now=now, tenants=people)

@@ -15,7 +15,7 @@ from django.db import connection, transaction
 from django.utils.translation import gettext as _
 
 from connectors.records import AliasSource
-from tenants import clock, features, identity, merges, waiting
+from tenants import clock, current, features, identity, merges, waiting
 from tenants.attributes import BY_HAND
 from tenants.holders import HELD_SQL
 from tenants.models import Alias, LeaseTenant, Merge, Tenant, User
@@ -73,7 +73,7 @@ def give(person: Tenant, source: str, ref: str, *, why: str, by: User | None, no
     identity.name_tenants({(source, ref): row.pk}, now=now, origins={(source, ref): origin})
     if Alias.objects.get(source=source, ref=ref).tenant_id != row.pk:  # a source was faster
         _refuse_taken(person, source, ref)
-    features.refresh(today=clock.day_of(now), now=now, tenants={person.pk, row.pk})
+    current.compute(today=clock.day_of(now), now=now, tenants={person.pk, row.pk})
     return made
 
 

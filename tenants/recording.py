@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db import connection
 
-from tenants import identity, waiting
+from tenants import features, identity, waiting
 from tenants.contracts import Desk
 from tenants.models import Lease, LeaseRevision, LeaseTenant, Tenant, WaitingContract
 from tenants.terms import parties_of
@@ -105,6 +105,7 @@ def write(desk: Desk) -> None:
     leases = [desk.leases[number].pk for number in desk.placed]
     settle_links(leases, sorted(people))
     waiting.attribute(leases, now=desk.now)
+    features.mark_around(leases, now=desk.now)
 
 
 def settle_links(leases: list[int], people: list[int]) -> None:

@@ -13,7 +13,7 @@ No query reads door logs: what is sensitive is told to nobody and chooses no wor
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -56,7 +56,7 @@ agreed AS (
     FROM ({consents.CURRENT_SQL}) consent
     WHERE consent.purpose = 'profiling' AND consent.granted AND consent.tenant_id NOT IN ({consents.GENERAL_SQL})
 ),
-{features.REPAIR_SQL.format(narrow="")}"""  # noqa: S608
+{features.REPAIR_SQL}"""  # noqa: S608
 
 
 def _latest(condition: str, limit: int = 5) -> str:
@@ -271,29 +271,40 @@ TAGS: dict[str, Tag] = {
     ]
 }
 
-_RECOMPUTE_SQL = """
-WITH {common},
-held AS MATERIALIZED ({query}),
+# `narrow` says of whose events, `of_these` of whom, where it is not about everybody.
+_RECOMPUTE_SQL = f"""
+WITH {_COMMON_SQL},
+held AS MATERIALIZED (SELECT tenant_id, evidence FROM ({{query}}) given WHERE {{of_these}}),
 gone AS (
     DELETE FROM tenants_tenanttag old
-    WHERE old.tag = %(tag)s AND NOT EXISTS (SELECT FROM held WHERE held.tenant_id = old.tenant_id)
+    WHERE {{of_these}} AND old.tag = %(tag)s AND NOT EXISTS (SELECT FROM held WHERE held.tenant_id = old.tenant_id)
 )
 INSERT INTO tenants_tenanttag (tenant_id, tag, since, evidence, computed_at)
 SELECT tenant_id, %(tag)s, %(today)s, evidence, %(now)s FROM held ORDER BY tenant_id
 ON CONFLICT (tenant_id, tag) DO UPDATE SET evidence = excluded.evidence, computed_at = excluded.computed_at
-"""
+"""  # noqa: S608
 
 
-def recompute(*, today: date, now: datetime) -> dict[str, int]:
-    """Every tag is held by exactly those its query gives, since the day they first did; how many, by tag."""
+_ALL = {"narrow": "", "of_these": "TRUE"}
+_THESE = {"narrow": "AND tenant_id = ANY(%(ids)s)", "of_these": "tenant_id = ANY(%(ids)s)"}
+
+
+def recompute(*, today: date, now: datetime, tenants: Collection[int] | None = None) -> dict[str, int]:
+    """Every tag is held by exactly those its query gives, since the day they first did; how many, by tag.
+
+    With `tenants` only theirs are looked at. Reads feature rows: those of `today` are to be there.
+    """
     counts: dict[str, int] = {}
     params = {**features.windows(today), "now": now, "channel": consents.ANY}
+    narrowed = _ALL
+    if tenants is not None:
+        params["ids"], narrowed = features.rows_of(tenants), _THESE
     with transaction.atomic(), connection.cursor() as cursor:
         # Compiling these statements takes longer than running them.
         cursor.execute("SET LOCAL jit = off")
         TenantTag.objects.exclude(tag__in=TAGS).delete()
         for tag in TAGS.values():
-            statement = _RECOMPUTE_SQL.format(common=_COMMON_SQL, query=tag.query)
+            statement = _RECOMPUTE_SQL.format(query=tag.query, **narrowed)
             cursor.execute(statement, {**params, "tag": tag.code})
             counts[tag.code] = cursor.rowcount
     return counts

@@ -4,7 +4,7 @@ from typing import Any
 
 from celery import shared_task
 
-from tenants import clock, landing, outbox
+from tenants import clock, current, landing, outbox
 
 ROUNDS = 50  # of 200 messages; the sweep comes back in seconds
 
@@ -15,6 +15,12 @@ def drain_outbox(**kwargs: Any) -> None:
     for _round in range(ROUNDS):
         if not any(outbox.drain(now=clock.now()).values()):
             break
+
+
+@shared_task(name="tenants.catch_up")
+def catch_up(**kwargs: Any) -> None:
+    """Feature rows and tags know what happened until now."""
+    current.catch_up(now=clock.now())
 
 
 @shared_task(name="tenants.take_landed")

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from connectors.records import AliasRecord, ConsentRecord, ContractRecord, EventRecord, Kind, OptOutRecord
-from tenants import clock, consents, features, identity, ingest, leases, links, merges, tags
+from tenants import clock, consents, current, features, identity, ingest, leases, links, merges, tags
 from tenants.models import (
     Alias,
     Consent,
@@ -296,6 +296,16 @@ def play(history: Iterable[Op]) -> None:
                     kept, merged = (Tenant.objects.get(pk=known[phone(each)]) for each in (i, j))
                     with suppress(merges.NotMergeable):
                         merges.merge(kept, merged, reason="同一人", by=None, now=now)
+            case ("repair", i, days):
+                at = NOW - timedelta(days=days, hours=12)
+                data = {"ticket": f"T{n}", "category": "water"}
+                who = ("phone", phone(i))
+                ingest.take([EventRecord(1, "tickets", f"t{n}", Kind.TICKET_REPORTED, at, who, None, data)], now=now)
+            case ("general", i, chosen):
+                if tenant := identity.tenant_of("phone", phone(i)):
+                    consents.choose_general(tenant, general=chosen, now=now)
+            case ("catch up",):
+                current.catch_up(now=now)
             case ("undo", nth):
                 if standing := list(Merge.objects.filter(undone_at=None).order_by("pk")):
                     merges.unmerge(standing[nth % len(standing)], why="不是", by=None, now=now)

@@ -89,7 +89,7 @@ def test_one_who_chose_the_general_version_under_either_row_chose_it() -> None:
     made = merge(person, old)
     assert not proposals.is_personal(person)
     assert consents.chose_general(person)
-    consents.choose_general(person, general=False)
+    consents.choose_general(person, general=False, now=NOW)
     assert proposals.is_personal(person)
     unmerge(made)
     assert lease.tenants.get() == person

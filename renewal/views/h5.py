@@ -132,7 +132,7 @@ def notice(request: HttpRequest, key: str) -> HttpResponse:
 def general(request: HttpRequest, key: str) -> HttpResponse:
     """The version that knows nothing about the reader, and back (PIPL 24)."""
     link = opened(request, key)
-    letters.prefer_general(link.tenant, general=request.POST.get("general") == "1")
+    letters.prefer_general(link.tenant, general=request.POST.get("general") == "1", now=clock.now())
     return go("letter-read", READ_AT)
 
 

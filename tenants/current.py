@@ -1,0 +1,46 @@
+"""What is known of each tenant is what has happened: in full when a day begins, and within seconds of an event."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import date, datetime
+
+from django.db import connection, transaction
+
+from tenants import clock, features, tags
+from tenants.models import DirtyTenant, Feature
+
+LOCK = 0xF0110  # any number, the same in every process
+# When more than one in so many is marked, reading every event once is quicker than looking theirs up.
+SHARE = 5
+
+
+def compute(*, today: date, now: datetime, tenants: Collection[int] | None = None) -> int:
+    """The feature rows and the tags of these tenants, or of everybody, are those of `today`; how many rows."""
+    with transaction.atomic():
+        written = features.refresh(today=today, now=now, tenants=tenants)
+        tags.recompute(today=today, now=now, tenants=tenants)
+    return written
+
+
+def catch_up(*, now: datetime) -> int:
+    """Whoever is marked has been computed again, and everybody once the day has changed; how many rows.
+
+    One process does it at a time; another returns at once.
+    """
+    today = clock.day_of(now)
+    with transaction.atomic():
+        if not _alone():
+            return 0
+        rows = Feature.objects.count()
+        if Feature.objects.exclude(day=today).exists() or DirtyTenant.objects.count() * SHARE > rows:
+            return compute(today=today, now=now)
+        if marked := features.marked():
+            return compute(today=today, now=now, tenants=marked)
+    return 0
+
+
+def _alone() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [LOCK])
+        return bool(cursor.fetchone()[0])
