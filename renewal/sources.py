@@ -186,6 +186,7 @@ def overview(*, now: datetime) -> dict[str, Any]:
     return {
         "lines": lines,
         "today": today,
+        "is_empty": not known,
         "in_use": sum(line["retired"] is None for line in lines),
         "received": sum(line["today"]["received"] for line in lines if line["today"]),
         "silent": sorted(silent.values(), key=lambda silence: silence.lasts, reverse=True),

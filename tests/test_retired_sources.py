@@ -86,3 +86,14 @@ def test_only_the_head_office_retires_a_source_and_only_one_there_is(root: Clien
     client.force_login(user)
     assert retire(client, "iot", why="x").status_code == 403
     assert Retirement.objects.count() == 0
+
+
+def test_where_nothing_ever_came_the_page_says_where_to_begin(root: Client) -> None:
+    page = text(root.get(reverse("staff-sources")))
+    assert "还没有收到任何数据" in page
+    assert "请先上传房源，再上传合同" in page
+    assert "无中断" not in page
+    came("units", NOW)
+    page = text(root.get(reverse("staff-sources")))
+    assert "还没有收到任何数据" not in page
+    assert "无中断" in page
