@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from django.db import connection
@@ -154,14 +155,22 @@ UPSERT = """
 """
 
 
-def quarantine(run: Run, refused: Iterable[BadRecord], *, now: datetime, upload: int | None = None) -> None:
+def quarantine(
+    run: Run,
+    refused: Iterable[BadRecord],
+    *,
+    now: datetime,
+    upload: int | None = None,
+    same: Mapping[int, dict[str, Any] | None] = MappingProxyType({}),
+) -> None:
     """Each of `refused` is in quarantine; one that was there already counts another attempt.
 
-    `upload` is the id of the file they stood in, where it is kept.
+    `upload` is the id of the file they stood in, where it is kept; `same`, by line, what a record is known by where
+    that is less than all it says.
     """
     rows: dict[str, dict[str, Any]] = {}
     for bad in refused:
-        key = digest(run.source, bad.raw)
+        key = digest(run.source, same.get(bad.line) or bad.raw)
         if key in rows:
             rows[key]["attempts"] += 1
         else:

@@ -73,7 +73,7 @@ def _campaign(dice: random.Random, share: float) -> tuple[bool, dict[str, Any]]:
     for number in range(max(1, round(LOCKS * share))):
         key, xml = _message(dice, 10_000 + number, began=began)
         with _locked():
-            _deliver(key, _sealed(xml), counts, answered, "while_locked")
+            _deliver(key, sealed(xml), counts, answered, "while_locked")
     _drain()
     effects = _effects()
     stored = set(effects)
@@ -127,27 +127,27 @@ def _message(dice: random.Random, number: int, *, began: int) -> tuple[str, str]
 
 def _deliveries(xml: str) -> Iterator[tuple[str, bytes]]:
     """The call with its retries, and the message sealed anew."""
-    call = _sealed(xml)
-    yield from (call, call, call, _sealed(xml))
+    call = sealed(xml)
+    yield from (call, call, call, sealed(xml))
 
 
 def _forgeries(dice: random.Random, known: list[str]) -> Iterator[tuple[str, bytes]]:
     now = int(time.time())
     for _nth in range(max(2, len(known) // 10)):
         xml = dice.choice(known).replace("<MsgId>m", "<MsgId>forged-")
-        address, body = _sealed(xml)
-        yield _sealed(xml, at=now - dice.randint(301, 10**6))
-        yield _sealed(xml, at=now + dice.randint(360, 10**6))
-        yield _sealed(xml, appid="wx-other")
-        yield _sealed(xml, aes_key=AES_KEY[::-1])
+        address, body = sealed(xml)
+        yield sealed(xml, at=now - dice.randint(301, 10**6))
+        yield sealed(xml, at=now + dice.randint(360, 10**6))
+        yield sealed(xml, appid="wx-other")
+        yield sealed(xml, aes_key=AES_KEY[::-1])
         yield address.replace("msg_signature=", "msg_signature=0"), body
-        yield address, _sealed(xml.replace("m", "n", 1))[1]
+        yield address, sealed(xml.replace("m", "n", 1))[1]
         yield address.replace("encrypt_type=aes", "encrypt_type=raw"), xml.encode()
-        yield _sealed(XXE)
+        yield sealed(XXE)
         yield address, XXE.encode()
 
 
-def _sealed(xml: str, *, at: int | None = None, appid: str = APPID, aes_key: str = AES_KEY) -> tuple[str, bytes]:
+def sealed(xml: str, *, at: int | None = None, appid: str = APPID, aes_key: str = AES_KEY) -> tuple[str, bytes]:
     stamp, nonce = str(at if at is not None else int(time.time())), uuid4().hex[:10]
     body = WeChatCrypto(TOKEN, aes_key, appid).encrypt_message(xml, nonce, stamp).encode()
     parts = sorted([TOKEN, stamp, nonce, wechat.fields(body)["Encrypt"]])

@@ -46,18 +46,22 @@ Progress = Callable[[int], None]
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """How the calls of one sender are read, and the source under which they are counted and refused."""
+    """How the calls of one sender are read, and the source under which they are counted and refused.
+
+    `clock` is what a call's time stands under once it is unpacked: of its own clock, or of ours when it came.
+    """
 
     source: Source
     unpack: Callable[..., Iterator[calls.Told]]
     records: Callable[[int, Any], Sequence[Record]]
+    clock: str
 
 
 INTAKES = {
-    "segment": Intake(Source.APP, behaviour.unpack, behaviour.records),
-    "cloudevents": Intake(Source.CLOUDEVENTS, cloudevents.unpack, cloudevents.records),
-    "wechat": Intake(Source.WECHAT, wechat.unpack, wechat.records),
-    "ttlock": Intake(Source.IOT, ttlock.unpack, ttlock.records),
+    "segment": Intake(Source.APP, behaviour.unpack, behaviour.records, "timestamp"),
+    "cloudevents": Intake(Source.CLOUDEVENTS, cloudevents.unpack, cloudevents.records, "time"),
+    "wechat": Intake(Source.WECHAT, wechat.unpack, wechat.records, "at"),
+    "ttlock": Intake(Source.IOT, ttlock.unpack, ttlock.records, "lockDate"),
 }
 
 
@@ -269,7 +273,15 @@ def _book(source: Source, counts: Counts, kept: dict[int, Any], *, now: datetime
     )
     runs.tally(source, counts, now=now)
     refused = [bad if bad.raw else replace(bad, raw=_raw(source, kept[bad.line])) for bad in counts.refused]
-    runs.quarantine(run, refused, now=now)
+    runs.quarantine(run, refused, now=now, same={bad.line: _without_time(source, kept[bad.line]) for bad in refused})
+
+
+def _without_time(source: Source, call: Any) -> dict[str, Any] | None:
+    """What a refused call is known by when its sender sends it again: then only its time is another one."""
+    if source == Source.IOT or type(call) is not dict:
+        return None
+    clocks = {intake.clock for intake in INTAKES.values() if intake.source == source}
+    return {"line": calls.line({name: value for name, value in call.items() if name not in clocks})}
 
 
 def _raw(source: Source, call: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import pytest
 from faults import run
 from tests import broker
 
-SHARES = {"I1": 0.005, "I4": 0.05, "I5": 0.04}
+SHARES = {"I1": 0.005, "I2": 0.01, "I4": 0.05, "I5": 0.04}
 # What is left out where mosquitto is missing, with the reason.
 NEED_MOSQUITTO = {"I1", "I5"}
 
