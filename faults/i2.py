@@ -38,8 +38,9 @@ ROOMS, CALLS = 1042, 2000  # in full
 REPLAYS = 3
 # What a load or a run of the day writes about itself.
 BOOKS = {"connectors_run", "connectors_sourcehour", "tenants_jobrun", "tenants_clock", "django_migrations"}
-# When a thing was worked out or used last, and how often and in which run something was refused.
-MOMENTS = ["computed_at", "used_at", "attempts", "run_id"]
+# When a thing was worked out or used last; and where something that is refused again stood the last time.
+MOMENTS = ["computed_at", "used_at"]
+LAST_SEEN = {"connectors_refusal": ["attempts", "run_id", "line"]}
 PUSHES = ("campaigns_push", "tenants_message", "tenants_attempt", "connectors_phonemessage")
 FIGURES = ("renewal_kpiday",)
 
@@ -194,7 +195,7 @@ def fingerprints() -> Prints:
             cursor.execute(
                 "SELECT count(*), coalesce(sum(hashtextextended((to_jsonb(t) - %s::text[])::text, 0)), 0)"
                 f' FROM "{table}" t',
-                [MOMENTS],
+                [MOMENTS + LAST_SEEN.get(table, [])],
             )
             found[table] = cursor.fetchone()
     return found

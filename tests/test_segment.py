@@ -270,6 +270,17 @@ def test_a_refused_call_can_be_tried_again_from_quarantine(lin: Tenant) -> None:
     assert refusal.resolved_at is not None
 
 
+def test_a_refused_call_that_its_sender_repeats_waits_once(lin: Tenant) -> None:
+    key = make_key("segment")
+    bad = booking("m9", type="track", properties={"facility": "sauna"}, timestamp="2025-12-01T09:59:00+08:00")
+    for second in range(3):  # each time an SDK says anew when it sent, by which its clock is put right
+        post("/v1/batch", {"batch": [bad], "sentAt": f"2025-12-01T10:00:0{second}+08:00"}, key)
+        drain()
+    post("/v1/batch", {"batch": [{**bad, "messageId": "m10"}], "sentAt": "2025-12-01T10:00:00+08:00"}, key)
+    drain()
+    assert list(Refusal.objects.order_by("pk").values_list("attempts", flat=True)) == [3, 1]
+
+
 # --- time -----------------------------------------------------------------------------------------
 
 
