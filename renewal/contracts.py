@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
 from renewal.cases import case_of
@@ -61,7 +61,16 @@ def story(user: Somebody, lease_id: int, *, known_on: date | None, today: date) 
         )
         if lease.contract_no
         else [],
+        "refused": list(_refused(lease).filter(unit__building__in=mine)),
     }
+
+
+def _refused(lease: Lease) -> QuerySet[ContractDecision]:
+    """The revisions of this contract that somebody refused, and has not taken back."""
+    stands = ContractDecision.objects.filter(verdict=ContractDecision.Verdict.REFUSED, undone_at=None)
+    return (
+        stands.exclude(contract_no="").filter(contract_no=lease.contract_no).select_related("by").order_by("-revision")
+    )
 
 
 def _facts(known: Known, unit: Unit) -> list[tuple[str, Any, str]]:
@@ -133,8 +142,7 @@ def both_sides(row: WaitingContract) -> dict[str, Any]:
                 "name": FIELDS[field],
                 "erp": row.terms.get(field),
                 "others": [
-                    Change(field, side.terms.get(field), side.terms.get(field) != row.terms.get(field))
-                    for side in sides
+                    Change(field, side.terms.get(field), _differs(field, side.terms, row.terms)) for side in sides
                 ],
             }
             for field in fields
@@ -142,6 +150,11 @@ def both_sides(row: WaitingContract) -> dict[str, Any]:
         "ours": ours,
         "earlier": list(ContractDecision.objects.filter(contract_no=row.contract_no).select_related("by", "undone_by")),
     }
+
+
+def _differs(field: str, ours: terms.Terms, said: terms.Terms) -> bool:
+    """Whether the ERP says something else; a file without the column of co-tenants says nothing of them."""
+    return ours.get(field) != said.get(field) and not (field == "cotenants" and field not in said)
 
 
 def _is_signed_here(lease: Lease, row: WaitingContract) -> bool:

@@ -220,9 +220,13 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A revision: what it changed against the one before it, when it was recorded, and where it came from."""
+    """A revision: what it changed, when it was recorded, and where it came from.
+
+    `against` is the revision that held when it came, with which it is compared; None if it was the first to come.
+    """
 
     revision: int
+    against: int | None
     terms: Terms
     changes: tuple[Change, ...]
     recorded_at: datetime
@@ -241,25 +245,36 @@ def steps_of(lease: Lease) -> list[Step]:
         runs[run.started_at] = run
     said = [(row.revision, row.recorded_at, row.terms, standing.get(row.revision)) for row in rows]
     said += [(each.revision, each.at, each.terms, each) for each in decisions if each.undone_at]
-    said.sort(key=lambda each: (each[0], each[1]))
+    said.sort(key=lambda each: (each[1], each[0]))
     steps = []
-    before: Terms = {}
-    for revision, recorded_at, terms, decision in said:
+    for place, (revision, recorded_at, terms, decision) in enumerate(said):
+        # What held when it came: the highest revision there was, unless its acceptance had been undone by then.
+        there = [each for each in said[:place] if not _undone_by(each[3], recorded_at)]
+        before = max(there, key=lambda each: each[0], default=None)
         higher = [other.recorded_at for other in rows if other.revision > revision]
         steps.append(
             Step(
                 revision,
+                before[0] if before else None,
                 terms,
-                _changes(before, terms) if before else (),
+                _changes(_with_cotenants(before[2], before[0], there), terms) if before else (),
                 recorded_at,
                 runs.get(recorded_at),
                 decision,
                 any(moment <= recorded_at for moment in higher),
             )
         )
-        if decision is None or decision.undone_at is None:
-            before = terms
-    return steps[::-1]
+    return sorted(steps, key=lambda step: (step.revision, step.recorded_at), reverse=True)
+
+
+def _undone_by(decision: ContractDecision | None, moment: datetime) -> bool:
+    return decision is not None and decision.undone_at is not None and decision.undone_at <= moment
+
+
+def _with_cotenants(terms: Terms, revision: int, there: Collection[tuple[int, datetime, Terms, Any]]) -> Terms:
+    """The terms of this revision, with the co-tenants of the latest one up to it that speaks of any."""
+    spoke = [each for each in there if each[0] <= revision and "cotenants" in each[2]]
+    return terms | {"cotenants": max(spoke, key=lambda each: each[0])[2]["cotenants"]} if spoke else terms
 
 
 def _changes(was: Terms, now: Terms) -> tuple[Change, ...]:

@@ -163,10 +163,13 @@ def test_each_revision_says_what_it_changed_when_and_which_file_brought_it() -> 
         (1, day(2), False),
     ]
     assert (first.run, newest.run) == (run, None)
+    # Each is compared with the revision that held when it came; the late one says nothing of co-tenants.
+    assert [step.against for step in (newest, late, first)] == [1, 3, None]
     assert {change.field: (change.was, change.now) for change in late.changes} == {
-        "phone": ("10000000001", "10000000009")
+        "phone": ("10000000001", "10000000009"),
+        "monthly_rent": ("4000.00", "3800.00"),
     }
-    assert {change.field for change in newest.changes} == {"phone", "monthly_rent", "cotenants"}
+    assert {change.field for change in newest.changes} == {"monthly_rent", "cotenants"}
 
 
 # --- Figures --------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from tenants.models.leased import Lease
 from tenants.models.where import Unit
@@ -16,8 +17,8 @@ class ContractDecision(models.Model):
     """
 
     class Verdict(models.TextChoices):
-        ACCEPTED = "accepted", _("accepted")
-        REFUSED = "refused", _("refused")
+        ACCEPTED = "accepted", pgettext_lazy("decision", "accepted")
+        REFUSED = "refused", pgettext_lazy("decision", "refused")
 
     contract_no = models.CharField(_("contract no."), max_length=64)
     revision = models.PositiveIntegerField(_("revision"))

@@ -117,11 +117,11 @@ class WaitingContract(models.Model):
     """A contract that overlaps another; tried again whenever a contract of its unit changes."""
 
     contract_no = models.CharField(_("contract no."), max_length=64)
-    revision = models.PositiveIntegerField()
-    unit = models.ForeignKey(Unit, on_delete=models.CASCADE, related_name="+")
+    revision = models.PositiveIntegerField(_("revision"))
+    unit = models.ForeignKey(Unit, on_delete=models.CASCADE, related_name="+", verbose_name=_("unit"))
     terms = models.JSONField()
     reason = models.CharField(_("reason"), max_length=300)
-    recorded_at = models.DateTimeField()
+    recorded_at = models.DateTimeField(_("waits since"))
 
     class Meta:
         verbose_name = _("waiting contract")
