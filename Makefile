@@ -30,6 +30,7 @@ lint: .venv/dev $(MESSAGES)
 	STAGE=production SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(60))') \
 	  LINK_KEY=x$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(60))') \
 	  IDENTITY_KEY=x$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(60))') \
+	  FILE_KEY=x$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(60))') \
 	  ALLOWED_HOSTS=renewal.example $(BIN)/python manage.py check --deploy --fail-level WARNING
 
 bench: .venv/dev $(MESSAGES)

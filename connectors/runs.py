@@ -14,6 +14,7 @@ from typing import Any
 from django.db import connection
 from django.db.models import QuerySet
 
+from connectors import sealing
 from connectors.models import Refusal, Run, Upload
 from connectors.records import NUL_SIGN, BadRecord
 
@@ -108,7 +109,7 @@ def keep_workbook(run: Run, path: Path, *, now: datetime) -> int | None:
     content = path.read_bytes()
     if not content.startswith(WORKBOOK):
         return None
-    facts = {"name": run.name, "content": content, "uploaded_at": now, "applied_at": now, "run": run}
+    facts = {"name": run.name, "content": sealing.seal(content), "uploaded_at": now, "applied_at": now, "run": run}
     same = {"source": run.source, "sha256": hashlib.sha256(content).hexdigest()}
     kept = Upload.objects.filter(**same).defer("content").order_by("pk").last()
     return (kept or Upload.objects.create(**same, **facts)).pk

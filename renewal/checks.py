@@ -6,6 +6,8 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
 
+LEAST_KEY = 20  # characters
+
 
 @register(Tags.security)
 def check_stage(**kwargs: Any) -> list[CheckMessage]:
@@ -48,6 +50,14 @@ def check_stage(**kwargs: Any) -> list[CheckMessage]:
                 "IDENTITY_KEY is the public one of the demo.",
                 hint="Set it to a long random value of its own before the first contract is loaded.",
                 id="renewal.E008",
+            )
+        )
+    if settings.FILE_KEY == settings.PUBLIC_FILE_KEY or len(settings.FILE_KEY) < LEAST_KEY:
+        problems.append(
+            Error(
+                "FILE_KEY is the public one of the demo, or short.",
+                hint="Set it to a long random value of its own before the first file is handed in.",
+                id="renewal.E010",
             )
         )
     if settings.DEBUG:

@@ -10,11 +10,11 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from connectors import marking
+from connectors import marking, sealing
 from connectors.marking import Mark
 from connectors.models import Refusal, Upload
 from connectors.records import BadRecord
-from connectors.sources import cells, sheet
+from connectors.sources import Unusable, cells, sheet
 from renewal import embedded
 
 Masked = Callable[[dict[str, Any]], dict[str, Any]]  # what may be kept of a row
@@ -53,10 +53,10 @@ def _in_its_workbook(
     upload: Upload, columns: Sequence[str], rows: Sequence[Refusal], masked: Masked
 ) -> tuple[File | None, list[Refusal]]:
     """The workbook as it came with these rows only, and those of them that are not found in it."""
-    content = bytes(upload.content)
     try:
+        content = sealing.unseal(bytes(upload.content))
         book = marking.open_book(content)
-    except marking.Unmarkable:
+    except (marking.Unmarkable, Unusable):
         return None, list(rows)
     theirs = dict(upload.mapping) or {column: column for column in columns}
     others = {name for name in rows[0].raw if name != "+" and name not in theirs}

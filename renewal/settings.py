@@ -26,6 +26,9 @@ LINK_KEY = env.str("LINK_KEY", default=PUBLIC_LINK_KEY)
 # Identity numbers are kept as hashes under this key; whoever changes it no longer recognises anybody by theirs.
 PUBLIC_IDENTITY_KEY = "demo-only-and-public-identity"
 IDENTITY_KEY = env.str("IDENTITY_KEY", default=PUBLIC_IDENTITY_KEY)
+# Files handed in are kept sealed under this key; whoever changes it can no longer open those that are kept.
+PUBLIC_FILE_KEY = "demo-only-and-public-file"
+FILE_KEY = env.str("FILE_KEY", default=PUBLIC_FILE_KEY)
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 # The address tenants see in messages.

@@ -1,6 +1,6 @@
 """Files handed in by hand: kept as they came, previewed, applied in one transaction, once.
 
-PostgreSQL holds the file; a copy lies in a folder of ours only while it is read.
+PostgreSQL holds the file, sealed; a copy lies in a folder of ours only while it is read.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from django.db.models import Q
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from connectors import runs
+from connectors import runs, sealing
 from connectors.models import Mapping as Saved
 from connectors.models import Upload
 from connectors.records import Source
@@ -81,7 +81,7 @@ def receive(source: str, name: str, content: bytes, *, by: str, now: datetime) -
     upload = Upload(
         source=source,
         name=name,
-        content=content,
+        content=sealing.seal(content),
         sha256=hashlib.sha256(content).hexdigest(),
         by=by,
         uploaded_at=now,
@@ -137,7 +137,7 @@ def on_disk(upload: Upload) -> Iterator[Path]:
     _clear(shelf)
     with tempfile.TemporaryDirectory(dir=shelf) as folder:
         path = Path(folder) / upload.name
-        path.write_bytes(bytes(upload.content))
+        path.write_bytes(sealing.unseal(bytes(upload.content)))
         yield path
 
 

@@ -22,6 +22,7 @@ def production(settings: Any) -> Any:
     settings.SECRET_KEY = "a-key-of-its-own"
     settings.LINK_KEY = "another-key-of-its-own"
     settings.IDENTITY_KEY = "a-third-key-of-its-own"
+    settings.FILE_KEY = "a-fourth-key-of-its-own"
     return settings
 
 
@@ -41,6 +42,8 @@ def test_an_installation_with_keys_of_its_own_is_fine(production: Any) -> None:
         ("SECRET_KEY", "demo-only-and-public", "renewal.E005"),
         ("LINK_KEY", "demo-only-and-public-link", "renewal.E005"),
         ("IDENTITY_KEY", "demo-only-and-public-identity", "renewal.E008"),
+        ("FILE_KEY", "demo-only-and-public-file", "renewal.E010"),
+        ("FILE_KEY", "short", "renewal.E010"),
         ("DEBUG", True, "renewal.E006"),
         ("STAGE", "staging", "renewal.E001"),
     ],
