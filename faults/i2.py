@@ -130,15 +130,20 @@ def _calls(folder: Path, dice: random.Random, number: int, *, now: datetime) -> 
         match nth % 4:
             case 0:
                 openid = {"traits": {"wechat_openid": f"o{nth}"}}
-                call = {"type": "track", "event": "Facility Used", "properties": {"facility": "gym"}}
+                call: dict[str, Any] = {"type": "track", "event": "Facility Used", "properties": {"facility": "gym"}}
                 call = {**dice.choice([call, {"type": "identify", **openid}]), "messageId": f"i2-{nth}"}
                 call |= {"userId": dice.choice([*people, "nobody"]), "timestamp": at.isoformat()}
                 call |= {"userId": ""} if nth % 40 == 8 else {}
-                call = {"batch": [call, call], "sentAt": now.isoformat()}
-                yield "/v1/batch", json.dumps(call).encode(), "application/json", secret["segment-server"]
+                batch = {"batch": [call, call], "sentAt": now.isoformat()}
+                yield "/v1/batch", json.dumps(batch).encode(), "application/json", secret["segment-server"]
             case 1:
                 data = {"ticket": f"I2-{nth}", "category": "water", "text": "漏水"}
-                event = {"specversion": "1.0", "id": str(nth), "source": "/i2", "type": "ticket.reported"}
+                event: dict[str, Any] = {
+                    "specversion": "1.0",
+                    "id": str(nth),
+                    "source": "/i2",
+                    "type": "ticket.reported",
+                }
                 event |= {
                     "where": f"unit:{dice.choice([*(unit.code for unit in units), 'nowhere'])}",
                     "time": at.isoformat(),
@@ -170,7 +175,7 @@ def _send(calls: list[Call]) -> list[dict[str, Any]]:
         headers = {"authorization": f"Bearer {key}"} if key else {}
         answer = client.post(address, body, content_type=media, headers=headers)
         assert answer.status_code in (200, 202), (path, answer.status_code, answer.content[:200])
-    return list(Landed.objects.order_by("pk").values())
+    return [dict(row) for row in Landed.objects.order_by("pk").values()]
 
 
 def _take(landed: list[dict[str, Any]]) -> None:
