@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -20,6 +19,7 @@ from renewal import loading, quarantine
 from tenants import clock, features, flood, listening
 from tenants.models import Device, Event, Feature
 from tests import broker as brokers
+from tests import cost
 from tests.listener import TOPIC, publish, reading, received, settle, until
 from tests.listener import listening as listener
 from tests.makers import NOW, TODAY, make_building, make_device, make_lease, make_unit
@@ -174,21 +174,24 @@ def test_whatever_a_device_says_is_refused_with_a_reason_or_stored_and_its_neigh
 ) -> None:
     wrong = []
     with listener(broker) as process:
+        start = cost.of(process.pid)
         for number, (what, topic, payload, expected) in enumerate(CASES):
             Refusal.objects.all().delete()
-            said, known, began = received(), Event.objects.count(), time.monotonic()
+            said, known, began = received(), Event.objects.count(), cost.of(process.pid)
             neighbour = reading(f"n{number}")
             publish(broker, (topic, payload), ("site/B1/device/E-2/power", neighbour))
             until(lambda said=said: received() >= said + 2, 10, fail=False)  # type: ignore[misc]
-            took = time.monotonic() - began
+            took = cost.of(process.pid).seconds - began.seconds
             reasons = list(Refusal.objects.values_list("reason", flat=True))
             stored = Event.objects.count() - known
             is_right = reasons == ([] if expected is STORED else [expected])
             if not (is_right and stored == len(reasons) + 2 * (not reasons) and took < 2):
-                wrong.append((what, expected, reasons, stored, round(took, 1)))
+                wrong.append((what, expected, reasons, stored, round(took, 2)))
             assert Event.objects.filter(source_id=f"n{number}").exists(), what
             assert process.poll() is None, what
+        grown = cost.of(process.pid).most_mb - start.mb
     assert wrong == []
+    assert grown < 200
 
 
 @pytest.mark.skipif(brokers.MOSQUITTO is None, reason=brokers.KEEPS_LITTLE)
