@@ -55,7 +55,8 @@ def attributes(person: Tenant, *, seen: Seen = None, until: datetime | None = No
     """
     rows = rows_of(person.pk)
     latest: dict[str, Alias] = {}
-    for alias in aliases(person):
+    # What a source told stands first: what somebody added is one more of its kind, and stands in the list of all.
+    for alias in sorted(aliases(person), key=lambda alias: alias.origin.partition(" ")[0] == BY_HAND):
         latest.setdefault(alias.source, alias)
     found = [
         _told(gettext_lazy("tenant's name"), person.name, rows, seen, lambda party: party.name == person.name),

@@ -10,7 +10,7 @@ from django.test import Client
 from django.urls import reverse
 
 from connectors.records import AliasRecord, EventRecord, Kind
-from tenants import clock, features, ingest, leases, merges, naming
+from tenants import attributes, clock, features, ingest, leases, merges, naming
 from tenants.models import Alias, Event, Feature, Lease, Membership, Merge, Tenant, User, WaitingEvent
 from tests.makers import NOW, TODAY, make_building, make_lease, make_tenant, make_unit, make_user
 from tests.test_leases import contract
@@ -177,6 +177,14 @@ def test_a_phone_is_taken_as_it_is_spoken_and_shown_masked(person: Tenant) -> No
     assert "13900000009" not in client.get(reverse("staff-tenant", args=[person.pk])).content.decode()
     again = give(client, person, "13900000009", source="phone")
     assert "这个标识已经属于林晓。" in again.content.decode()
+
+
+def test_what_a_source_told_stands_before_what_was_added(person: Tenant) -> None:
+    told = Alias.objects.get(source="app", tenant=person)
+    give(client_of("manager"), person, "u-9")
+    held = {str(each.name): each.value for each in attributes.attributes(person)}
+    assert held["App 账号"] == told.ref
+    assert {alias.ref for alias in attributes.aliases(person)} >= {told.ref, "u-9"}
 
 
 def test_only_who_decides_about_people_and_sees_this_one_may_add(person: Tenant) -> None:
