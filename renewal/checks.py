@@ -72,7 +72,7 @@ def check_wechat(**kwargs: Any) -> list[CheckMessage]:
     if not key or (re.fullmatch(r"[A-Za-z0-9+/]{43}", key) and settings.WECHAT_TOKEN and settings.WECHAT_APPID):
         return []
     hint = "Copy EncodingAESKey, Token and AppID from the account's settings at mp.weixin.qq.com."
-    return [Error("WECHAT_AES_KEY is not 43 letters and digits, or lacks its account.", hint=hint, id="renewal.E008")]
+    return [Error("WECHAT_AES_KEY is not 43 letters and digits, or lacks its account.", hint=hint, id="renewal.E011")]
 
 
 @register(Tags.database)

@@ -280,9 +280,9 @@ def test_without_an_account_the_address_is_closed(settings: Any) -> None:
 
 def test_a_key_of_the_wrong_length_is_found_at_the_start(settings: Any) -> None:
     settings.WECHAT_AES_KEY = "short"
-    assert [problem.id for problem in run_checks() if problem.id == "renewal.E008"] == ["renewal.E008"]
+    assert [problem.id for problem in run_checks() if problem.id == "renewal.E011"] == ["renewal.E011"]
     settings.WECHAT_AES_KEY = AES_KEY
-    assert not [problem for problem in run_checks() if problem.id == "renewal.E008"]
+    assert not [problem for problem in run_checks() if problem.id == "renewal.E011"]
 
 
 # --- XML ------------------------------------------------------------------------------------------
