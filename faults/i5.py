@@ -28,7 +28,7 @@ from tests import broker, makers
 
 HONEST, EVERY = 500, 5.0  # devices, and seconds between two messages of one
 RATE, SECONDS = 10_000, 60.0  # the flood
-RED = 0.2  # share of the red twin
+RED = 0.05  # share of the red twin
 BEFORE = 3.0  # seconds in which only the honest ones speak, before the flood and after it
 MOST_MB = 400.0
 SILENCE = 60.0  # seconds without anything taken in: what is missing then does not come any more
@@ -72,8 +72,8 @@ def _campaign(dice: random.Random, share: float, call: str = "") -> tuple[bool, 
                 time.sleep(BEFORE)
                 quiet.set()
                 honest.join()
-            all_said = honest.said + flooder.said if quiet.is_set() else None
-            if now - before == all_said or time.monotonic() - moved > SILENCE:
+            is_all = quiet.is_set() and now - before >= honest.said + flooder.said
+            if is_all or time.monotonic() - moved > SILENCE:
                 break
             most_mb = max(most_mb, psutil.Process(process.pid).memory_info().rss / 2**20)
             time.sleep(0.1)
@@ -96,9 +96,11 @@ def _look(honest: Honest, flooder: Flood, began: datetime, most_mb: float) -> tu
         "honest wait, p95 s": _p95([wait for is_flooded, wait in waits if is_flooded]),
         "honest wait, longest s": round(max(wait for _flooded, wait in waits), 2),
         "flood": flooder.said, "flood per s": round(flooder.said / flooder.seconds), "flood stored": kept,
-        "flood counted": counted, "listener's MB": round(most_mb),
+        "flood counted": counted, "flood heard again": max(kept + counted - flooder.said, 0),
+        "listener's MB": round(most_mb),
     }  # fmt: skip
-    is_bounded = kept <= allowed and kept + counted == flooder.said and most_mb <= MOST_MB
+    # What is not acknowledged when a connection breaks comes again, and is counted again.
+    is_bounded = kept <= allowed and kept + counted >= flooder.said and most_mb <= MOST_MB
     held = is_bounded and not wrong.total()
     return held, counts
 
