@@ -21,12 +21,9 @@ settings.load_profile("steady")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """The long end-to-end tests last, so that a broken part is named before the whole; each under a name of its own."""
+    """The long end-to-end tests last, so that a broken part is named before the whole."""
     items.sort(key=lambda item: "test_e2e" in item.nodeid)
-    # Those made from a schema come under one name, and of a name only one is run where several processes share them.
-    for item in items:
-        if operation := getattr(item, "operation_label", ""):
-            item._nodeid = f"{item.nodeid}[{operation}]"  # type: ignore[attr-defined]
+    # Of a name only one test is run where several processes share them, and nobody is told.
     twice = [nodeid for nodeid, count in Counter(item.nodeid for item in items).items() if count > 1]
     assert not twice, f"several tests are called {twice[0]}"
 
