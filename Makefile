@@ -18,7 +18,7 @@ reset:
 
 test: export DATA = $(CURDIR)/.data/test
 test: .venv/dev $(MESSAGES)
-	@$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 4 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: export DATA = $(CURDIR)/.data/test
 lint: .venv/dev $(MESSAGES)
