@@ -7,25 +7,30 @@ value is a bound parameter.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import date
 from typing import Any
 
-from django.conf import settings
 from django.db import models
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from campaigns import happened
+from campaigns.grammar import (
+    BadRule,
+    Bound,
+    Field,
+    Leaf,
+    Rule,
+    check_comparison,
+    compare_sql,
+    say_comparison,
+    say_short,
+    short_of,
+    shown,
+)
 from tenants import consents, tags
 from tenants.models import Consent, Feature
-
-Rule = dict[str, Any]
-
-MAX_TEXT = 100
-MAX_VALUES = 100
 
 JOINS_SQL = """
 JOIN tenants_lease l ON l.id = subject.lease_id
@@ -33,51 +38,6 @@ JOIN tenants_unit u ON u.id = l.unit_id
 JOIN tenants_building b ON b.id = u.building_id
 LEFT JOIN tenants_feature f ON f.tenant_id = subject.tenant_id
 """
-
-
-class BadRule(Exception):
-    """A rule that cannot be used: where, and what is wrong there."""
-
-    def __init__(self, place: str, fault: str) -> None:
-        super().__init__(f"{place or _('rule')}: {fault}")
-
-
-@dataclass(slots=True)
-class Bound:
-    """The parameters of a query under construction."""
-
-    today: date
-    values: dict[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        # The first channel is the one that would carry the message.
-        channel = settings.CHANNELS[0] if settings.CHANNELS else consents.ANY
-        self.values |= {"today": self.today, "channel": channel}
-
-    def add(self, value: Any) -> str:
-        name = f"p{len(self.values)}"
-        self.values[name] = value
-        return f"%({name})s"
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """Something a condition may compare."""
-
-    name: str | Promise
-    sql: str
-    type: type  # int (any number), bool or str
-
-
-@dataclass(frozen=True, slots=True)
-class Leaf:
-    """One kind of condition. `holds` gives SQL that is true or not, `value` SQL of what it looked at."""
-
-    keys: frozenset[str]
-    check: Callable[[Rule, str], None]
-    holds: Callable[[Rule, Bound], str]
-    value: Callable[[Rule, Bound], str]
-    sentence: Callable[[Rule], str]
 
 
 # --- Conditions that compare a field -----------------------------------------------------------------------
@@ -103,8 +63,6 @@ LEASE = {
     "room_type": Field(gettext_lazy("room type"), "u.room_type", str),
     "building": Field(gettext_lazy("building"), "b.code", str),
 }
-SIGNS = {"=": "=", "!=": "≠", "<": "<", "<=": "≤", ">": ">", ">=": "≥"}
-OPS: dict[type, tuple[str, ...]] = {int: tuple(SIGNS), bool: ("=",), str: ("=", "!=", "in")}
 
 
 def _comparing(key: str, fields: dict[str, Field]) -> Leaf:
@@ -115,29 +73,21 @@ def _comparing(key: str, fields: dict[str, Field]) -> Leaf:
         what = fields.get(name) if isinstance(name, str) else None
         if what is None:
             raise BadRule(place, _("there is no %(kind)s “%(name)s”.") % {"kind": key, "name": shown(name)})
-        if op not in OPS[what.type]:
-            fault = _("“%(op)s” does not fit “%(name)s”; these do: %(ops)s.")
-            raise BadRule(place, fault % {"op": shown(op), "name": name, "ops": " ".join(OPS[what.type])})
-        values = value if op == "in" else [value]
-        if not isinstance(values, list) or not 1 <= len(values) <= MAX_VALUES:
-            raise BadRule(place, _("the value of “in” is a list of 1 to 100 texts."))
-        if not all(_fits(each, what.type) for each in values):
-            raise BadRule(place, _("“%(value)s” is no value for “%(name)s”.") % {"value": shown(value), "name": name})
+        check_comparison(what, op, value, place, name)
 
     def holds(leaf: Rule, bound: Bound) -> str:
-        sql = fields[leaf[key]].sql
-        if leaf["op"] == "in":
-            return f"{sql} = ANY({bound.add(leaf['value'])})"
-        op = "<>" if leaf["op"] == "!=" else leaf["op"]
-        return f"{sql} {op} {bound.add(leaf['value'])}"
+        return compare_sql(fields[leaf[key]].sql, leaf["op"], leaf["value"], bound)
 
     def sentence(leaf: Rule) -> str:
         what, op, value = fields[leaf[key]], leaf["op"], leaf["value"]
         if what.type is bool:
             return str(what.name) if value else _("not (%(condition)s)") % {"condition": what.name}
-        if op == "in":
-            return _("%(name)s is one of %(values)s") % {"name": what.name, "values": " / ".join(value)}
-        return f"{what.name} {SIGNS[op]} {value}"
+        return say_comparison(str(what.name), op, value)
+
+    def miss(leaf: Rule, value: Any) -> str:
+        if fields[leaf[key]].type is not int or value is None:
+            return ""
+        return say_short(str(fields[leaf[key]].name), short_of(leaf["op"], leaf["value"], float(value)))
 
     return Leaf(
         keys=frozenset({key, "op", "value"}),
@@ -145,15 +95,8 @@ def _comparing(key: str, fields: dict[str, Field]) -> Leaf:
         holds=holds,
         value=lambda leaf, bound: fields[leaf[key]].sql,
         sentence=sentence,
+        miss=miss,
     )
-
-
-def _fits(value: Any, type_: type) -> bool:
-    if type_ is bool or isinstance(value, bool):
-        return type_ is bool and isinstance(value, bool)
-    if type_ is str:
-        return isinstance(value, str) and 0 < len(value) <= MAX_TEXT and "\x00" not in value
-    return isinstance(value, (int, float)) and math.isfinite(value) and abs(value) <= 1e9
 
 
 # --- Conditions that name something ------------------------------------------------------------------------
@@ -196,10 +139,5 @@ LEAVES: dict[str, Leaf] = {
         f"SELECT consent.granted FROM {_CONSENT_SQL} AND consent.tenant_id = subject.tenant_id",  # noqa: S608
         gettext_lazy("agrees to %(name)s"),
     ),
+    "events": happened.LEAF,
 }
-
-
-def shown(value: Any) -> str:
-    """A value from outside, short enough to be quoted."""
-    text = str(value)
-    return text if len(text) <= 40 else f"{text[:40]}…"

@@ -19,7 +19,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import override
 
 from campaigns import segments, shipped
-from campaigns.conditions import JOINS_SQL, Bound
+from campaigns.conditions import JOINS_SQL
+from campaigns.grammar import Bound
 from campaigns.models import Enrolment, Playbook, Segment, Step
 from tenants import consents, features, perks
 from tenants.models import Lease, LeaseTenant, Perk

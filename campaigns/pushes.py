@@ -30,7 +30,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import override
 
 from campaigns import playbooks, segments
-from campaigns.conditions import JOINS_SQL, Bound, Rule
+from campaigns.conditions import JOINS_SQL
+from campaigns.grammar import Bound, Rule
 from campaigns.models import Push, Step
 from tenants import clock, consents, features, perks, tags
 from tenants.models import Announcement, Membership, Message, Perk, TenantTag

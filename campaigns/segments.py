@@ -22,7 +22,8 @@ from django.db import connection
 from django.utils.translation import gettext as _
 from django.utils.translation import override
 
-from campaigns.conditions import JOINS_SQL, LEAVES, BadRule, Bound, Rule, shown
+from campaigns.conditions import JOINS_SQL, LEAVES
+from campaigns.grammar import BadRule, Bound, Rule, shown
 from tenants import features
 
 MAX_DEPTH = 8

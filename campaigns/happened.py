@@ -1,0 +1,315 @@
+"""The condition on what happened: events of one kind, in a window, put to one test. One kind in `campaigns.conditions`.
+
+    {"events": "ticket.reported", "where": [{"field": "category", "op": "in", "value": ["water", "power"]}],
+     "window": {"days": 90}, "count": {"op": ">=", "value": 3}}
+
+`where` binds to the event itself: an event counts when all of its comparisons hold of that one event. Its fields are
+those of the kind in KINDS, and `hour` (0–23) and `weekday` (1 is Monday) in Shanghai. An hour may be compared by
+{"field": "hour", "op": "between", "value": [22, 6]}: from 22:00 up to, not including, 06:00.
+
+`window`, by Shanghai days with both ends included; without one, the last 365 days:
+
+    {"days": 90}                          ends with today; with "working": true so many working days
+    {"from": "2025-11-01", "to": "2025-11-30"}
+    {"from_end": -60, "to_end": -25}      days after the lease's last day; "working": true as above
+
+The tests, one a condition. Of no event only `count` can say anything:
+
+    "count": {"op": "=", "value": 0}                        so many; absence is a count of nought
+    "last": {"events": 3, "satisfy": […], "at_least": 2}    of the last three at least two satisfy; without
+                                                            "at_least" there are three and all do
+    "share": {"satisfy": […], "op": ">=", "value": 0.5}     those that satisfy ÷ all
+    "trend": {"op": "<=", "value": 0.5}                     those in the window ÷ those in as long a window before it
+    "first": true                                           the first ever lies in the window
+    "stopped": {"days": 30}                                 some in the window, none in the last 30 days
+    "restarted": {"days": 30}                               one in the window, 30 × 24 hours or more after the last
+    "regular": {"every": "week", "periods": 8, "times": 1, "at_least": 6}
+                                                            in six of the last eight whole weeks (or months) at least
+                                                            one each; no window
+    "then": {"events": "ticket.rated", "where": […], "hours": 48}
+                                                            followed by one of the other kind within 48 hours
+
+Door logs are sensitive and are no kind here (PIPL 28); a meter's readings are no deeds of anybody.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from campaigns import windows
+from campaigns.grammar import (
+    BadRule,
+    Bound,
+    Field,
+    Leaf,
+    Rule,
+    check_comparison,
+    check_keys,
+    check_whole,
+    compare_sql,
+    say_comparison,
+    shown,
+)
+from campaigns.questions import QUESTIONS, Question, Regular
+from campaigns.windows import Window, moment
+from connectors.records import Kind
+
+MOST_COMPARISONS = 10
+YEAR = {"days": 365}
+
+
+def _text(name: str) -> str:
+    return f"(e.data ->> '{name}')"
+
+
+def _number(name: str) -> str:
+    """A number that a source gave as text or as a number; of anything else nothing holds."""
+    return f"(CASE WHEN e.data ->> '{name}' ~ '^-?[0-9]{{1,15}}([.][0-9]+)?$' THEN (e.data ->> '{name}')::float8 END)"
+
+
+_LOCAL = "(e.at AT TIME ZONE 'Asia/Shanghai')"
+TIME = {
+    "hour": Field(gettext_lazy("hour"), f"extract(hour FROM {_LOCAL})::int", int),
+    "weekday": Field(gettext_lazy("weekday"), f"extract(isodow FROM {_LOCAL})::int", int),
+}
+_DAYS_LATE = f"({_LOCAL}::date - nullif(e.data ->> 'due_on', '')::date)"
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """A kind of event as a rule may speak of it."""
+
+    name: str | Promise
+    fields: dict[str, Field]
+
+
+KINDS: dict[str, Happening] = {
+    Kind.TICKET_REPORTED: Happening(
+        gettext_lazy("repair reports"),
+        {
+            "category": Field(gettext_lazy("category"), _text("category"), str),
+            "channel": Field(gettext_lazy("channel of the report"), _text("channel"), str),
+        },
+    ),
+    Kind.TICKET_ACCEPTED: Happening(gettext_lazy("repairs accepted"), {}),
+    Kind.TICKET_FINISHED: Happening(gettext_lazy("repairs finished"), {}),
+    Kind.TICKET_RATED: Happening(
+        gettext_lazy("ratings of repairs"), {"score": Field(gettext_lazy("score"), _number("score"), int)}
+    ),
+    Kind.MOOD_GIVEN: Happening(
+        gettext_lazy("moods on bills"), {"mood": Field(gettext_lazy("mood"), _text("mood"), str)}
+    ),
+    Kind.PAYMENT_MADE: Happening(
+        gettext_lazy("payments"),
+        {
+            "item": Field(gettext_lazy("item"), _text("item"), str),
+            "amount": Field(gettext_lazy("amount"), _number("amount"), int),
+            "days_late": Field(gettext_lazy("days late"), _DAYS_LATE, int),
+        },
+    ),
+    Kind.FACILITY_USED: Happening(
+        gettext_lazy("facility bookings"), {"facility": Field(gettext_lazy("facility"), _text("facility"), str)}
+    ),
+    Kind.COMMUNITY_JOINED: Happening(
+        gettext_lazy("activities joined"), {"activity": Field(gettext_lazy("activity"), _text("activity"), str)}
+    ),
+    Kind.COMMUNITY_POSTED: Happening(
+        gettext_lazy("community posts"), {"group": Field(gettext_lazy("group"), _text("group"), str)}
+    ),
+    Kind.APP_VIEWED: Happening(
+        gettext_lazy("app pages seen"), {"name": Field(gettext_lazy("page"), _text("name"), str)}
+    ),
+    Kind.APP_TRACKED: Happening(
+        gettext_lazy("things done in the app"), {"name": Field(gettext_lazy("deed"), _text("name"), str)}
+    ),
+}
+
+
+def _check_where(where: Any, place: str, fields: dict[str, Field]) -> None:
+    if not isinstance(where, list) or not 1 <= len(where) <= MOST_COMPARISONS:
+        raise BadRule(place, _("a list of one to %(n)d comparisons is expected here.") % {"n": MOST_COMPARISONS})
+    for n, each in enumerate(where):
+        at = f"{place}[{n}]"
+        check_keys(each, at, {"field", "op", "value"})
+        name = each["field"]
+        if not isinstance(name, str) or name not in fields:
+            facts = {"name": shown(name), "names": ", ".join(fields)}
+            raise BadRule(at, _("there is no field “%(name)s” here; there are: %(names)s.") % facts)
+        if name == "hour" and each["op"] == "between":
+            hours = each["value"]
+            if not isinstance(hours, list) or len(hours) != 2:
+                raise BadRule(at, _("the value of “between” is two hours from 0 to 24."))
+            for hour in hours:
+                check_whole(hour, at, "hour", 0, 24)
+        else:
+            check_comparison(fields[name], each["op"], each["value"], at, name)
+
+
+def _where(where: list[Rule], fields: dict[str, Field], bound: Bound) -> str:
+    """SQL over the event `e` that holds when every comparison does; what is not known satisfies none."""
+    return " AND ".join(f"coalesce({_comparison(each, fields, bound)}, FALSE)" for each in where) or "TRUE"
+
+
+def _comparison(each: Rule, fields: dict[str, Field], bound: Bound) -> str:
+    sql = fields[each["field"]].sql
+    if each["op"] == "between":
+        first, last = each["value"]
+        low, high = f"{sql} >= {bound.add(first)}", f"{sql} < {bound.add(last)}"
+        return f"({low} AND {high})" if first < last else f"({low} OR {high})"
+    return compare_sql(sql, each["op"], each["value"], bound)
+
+
+# --- The condition ----------------------------------------------------------------------------------------
+
+
+def _question(leaf: Rule) -> tuple[str, Question]:
+    return next((name, question) for name, question in QUESTIONS.items() if name in leaf)
+
+
+def _check(leaf: Rule, place: str) -> None:
+    kind = leaf["events"]
+    if not isinstance(kind, str) or kind not in KINDS:
+        facts = {"name": shown(kind), "names": ", ".join(KINDS)}
+        raise BadRule(place, _("there are no events “%(name)s”; there are: %(names)s.") % facts)
+    asked = [name for name in QUESTIONS if name in leaf]
+    if len(asked) != 1:
+        raise BadRule(place, _("exactly one of these is expected: %(names)s.") % {"names": ", ".join(QUESTIONS)})
+    name, it = asked[0], leaf[asked[0]]
+    fields = KINDS[kind].fields | TIME
+    if "where" in leaf:
+        _check_where(leaf["where"], f"{place}.where".lstrip("."), fields)
+    at = f"{place}.{name}".lstrip(".")
+    QUESTIONS[name].check(it, at)
+    if name == "then":
+        if not isinstance(it["events"], str) or it["events"] not in KINDS:
+            facts = {"name": shown(it["events"]), "names": ", ".join(KINDS)}
+            raise BadRule(at, _("there are no events “%(name)s”; there are: %(names)s.") % facts)
+        if "where" in it:
+            _check_where(it["where"], f"{at}.where", KINDS[it["events"]].fields | TIME)
+    elif isinstance(it, dict) and "satisfy" in it:
+        _check_where(it["satisfy"], f"{at}.satisfy", fields)
+    if "window" in leaf:
+        if not QUESTIONS[name].has_window:
+            raise BadRule(place, _("“%(key)s” does not belong here.") % {"key": "window"})
+        windows.check(leaf["window"], f"{place}.window".lstrip("."))
+
+
+def _ok(name: str, it: Any, fields: dict[str, Field], bound: Bound) -> str:
+    """SQL over the event `e`, of the person `who.root`: whether it satisfies what the question asks of it."""
+    if name in ("last", "share"):
+        return _where(it["satisfy"], fields, bound)
+    if name != "then":
+        return "TRUE"
+    after = _where(it.get("where", []), KINDS[it["events"]].fields | TIME, bound)
+    return f"""EXISTS (
+        SELECT FROM tenants_event e
+        WHERE e.tenant_id IN (SELECT id FROM person WHERE root = who.root) AND e.kind = {bound.add(it["events"])}
+          AND e.at > span.at AND e.at <= span.at + {bound.add(it["hours"])} * interval '1 hour'
+          AND e.at < {moment(bound.today, bound, after=1)} AND {after})"""  # noqa: S608
+
+
+def _rows(leaf: Rule, bound: Bound, *, one: bool) -> str:
+    """SQL of the events the question reads; with `one` those of the subject of the query around it."""
+    name, question = _question(leaf)
+    it, fields = leaf[name], KINDS[leaf["events"]].fields | TIME
+    window = leaf.get("window", YEAR)
+    if question.has_window:
+        span = windows.sql(window, bound)
+    else:
+        first, end = Regular.days(it, bound.today)
+        span = Window(moment(first, bound), moment(end, bound))
+    people = "person who"
+    if span.is_own:  # the window hangs on the lease that is spoken of
+        people = "subject anchored JOIN tenants_lease anchor ON anchor.id = anchored.lease_id "
+        if window.get("working"):
+            people += windows.shifted(window, bound)
+        people += " JOIN person who ON who.root = anchored.tenant_id"
+    whose = "AND who.root = subject.tenant_id" if one else ""
+    every = it["every"] if name == "regular" else "month"
+    since = "" if question.looks_back else "AND e.at >= span.from_at"
+    period = f"date_trunc('{every}', e.at AT TIME ZONE 'Asia/Shanghai')"
+    return f"""
+        SELECT who.root, e.at, e.source, e.source_id, {_ok(name, it, fields, bound)} AS ok, span.from_at, span.to_at,
+            row_number() OVER (PARTITION BY who.root ORDER BY e.at DESC, e.source DESC, e.source_id DESC) AS nth,
+            e.at - lag(e.at) OVER (PARTITION BY who.root ORDER BY e.at, e.source, e.source_id) AS gap,
+            {period} AS period, count(*) OVER (PARTITION BY who.root, {period}) AS in_period
+        FROM {people} JOIN tenants_event e ON e.tenant_id = who.id
+        CROSS JOIN LATERAL (SELECT {span.from_at} AS from_at, {span.to_at} AS to_at, e.at) span
+        WHERE e.kind = {bound.add(leaf["events"])} AND e.at < span.to_at {since}
+          AND e.at < {moment(bound.today, bound, after=1)} AND {_where(leaf.get("where", []), fields, bound)} {whose}
+    """  # noqa: S608
+
+
+def _holds(leaf: Rule, bound: Bound) -> str:
+    # IN a query that hangs on nobody: the planner runs it once and hashes it.
+    name, question = _question(leaf)
+    rows = _rows(leaf, bound, one=False)
+    holds = question.holds(leaf[name], bound)
+    if question.holds_of_none(leaf[name]):
+        return f"subject.tenant_id NOT IN (SELECT root FROM ({rows}) happened GROUP BY root HAVING NOT ({holds}))"  # noqa: S608
+    return f"subject.tenant_id IN (SELECT root FROM ({rows}) happened GROUP BY root HAVING {holds})"  # noqa: S608
+
+
+def _value(leaf: Rule, bound: Bound) -> str:
+    """The number it looks at, and the latest events behind it."""
+    name, question = _question(leaf)
+    rows = _rows(leaf, bound, one=True)
+    return f"""(
+        SELECT jsonb_build_object('value', {question.value(leaf[name], bound)}, 'events', coalesce(
+            jsonb_agg(jsonb_build_array(source, source_id, at) ORDER BY nth)
+                FILTER (WHERE nth <= {SHOWN} AND at >= from_at), '[]'))
+        FROM ({rows}) happened)"""  # noqa: S608
+
+
+def _sentence(leaf: Rule) -> str:
+    name, question = _question(leaf)
+    fields = KINDS[leaf["events"]].fields | TIME
+    it, what = leaf[name], str(KINDS[leaf["events"]].name)
+    if "where" in leaf:
+        what = _("%(events)s (%(where)s)") % {"events": what, "where": _say_where(leaf["where"], fields)}
+    satisfying = ""
+    if name == "then":
+        satisfying = str(KINDS[it["events"]].name)
+        if "where" in it:
+            said = _say_where(it["where"], KINDS[it["events"]].fields | TIME)
+            satisfying = _("%(events)s (%(where)s)") % {"events": satisfying, "where": said}
+    elif name in ("last", "share"):
+        satisfying = _say_where(it["satisfy"], fields)
+    words = question.words(it, what, satisfying)
+    if not question.has_window:
+        return words
+    return _("%(when)s %(what)s") % {"when": windows.words(leaf.get("window", YEAR)), "what": words}
+
+
+def _say_where(where: list[Rule], fields: dict[str, Field]) -> str:
+    return _(" and ").join(_say(each, fields) for each in where)
+
+
+def _say(each: Rule, fields: dict[str, Field]) -> str:
+    name = str(fields[each["field"]].name)
+    if each["op"] == "between":
+        first, last = each["value"]
+        return _("between %(first)02d:00 and %(last)02d:00") % {"first": first, "last": last}
+    return say_comparison(name, each["op"], each["value"])
+
+
+def _miss(leaf: Rule, value: Any) -> str:
+    name, question = _question(leaf)
+    return question.miss(leaf[name], str(KINDS[leaf["events"]].name), (value or {}).get("value"))
+
+
+SHOWN = 5  # events, as evidence
+
+LEAF = Leaf(
+    keys=frozenset({"events", "where", "window", *QUESTIONS}),
+    check=_check,
+    holds=_holds,
+    value=_value,
+    sentence=_sentence,
+    miss=_miss,
+)
