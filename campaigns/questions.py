@@ -139,7 +139,7 @@ class Ratio(Question):
 
 class Share(Ratio):
     needs = {"satisfy", "op", "value"}
-    quotient = "(count(*) FILTER (WHERE ok))::float8 / count(*)"
+    quotient = "(count(*) FILTER (WHERE ok))::float8 / nullif(count(*), 0)"
 
     def words(self, it: Any, what: str, satisfying: str) -> str:
         name = _("the share of %(what)s with %(how)s") % {"what": what, "how": satisfying}

@@ -181,7 +181,8 @@ def explain(rule: Rule, tenant: int, *, today: date) -> dict[str, Any]:
         kind = _kind(node)
         if kind in LEAVES:
             holds, value = next(found)
-            return {"condition": node, "sentence": _words(node), "holds": holds, "value": value}
+            miss = "" if holds else LEAVES[kind].miss(node, value)
+            return {"condition": node, "sentence": _words(node), "holds": holds, "value": value, "miss": miss}
         children = [tree(child) for child in _children(node)]
         each = [child["holds"] for child in children]
         holds = {"all": all, "any": any, "not": lambda held: not held[0]}[kind](each)

@@ -116,7 +116,7 @@ def words(window: Rule) -> str:
         case {"days": days} if working:
             return ngettext("in the last working day", "in the last %(n)d working days", days) % {"n": days}
         case {"days": days}:
-            return ngettext("today", "in the last %(n)d days", days) % {"n": days}
+            return _("today") if days == 1 else _("in the last %(n)d days") % {"n": days}
         case {"from": first, "to": last}:
             return _("from %(first)s to %(last)s") % {"first": first, "last": last}
     facts = {"first": _about_end(window["from_end"], working), "last": _about_end(window["to_end"], working)}

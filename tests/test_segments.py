@@ -227,7 +227,7 @@ def nested(levels: int) -> Any:
     return rule
 
 
-NAMES = "all, any, not, tag, feature, lease, consent"
+NAMES = "all, any, not, tag, feature, lease, consent, events"
 BAD_RULES = [
     ([], "rule: here a condition or a group is expected, not “[]”."),
     ({}, f"rule: exactly one of these is expected: {NAMES}."),
