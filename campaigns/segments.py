@@ -191,6 +191,24 @@ def explain(rule: Rule, tenant: int, *, today: date) -> dict[str, Any]:
     return tree(rule)
 
 
+def nearest(tree: dict[str, Any]) -> list[str]:
+    """The fewest things that would have to be otherwise for an explained rule to hold; none if it does.
+
+    A number says how much of it is missing; of anything else the condition itself is named. Of several ways with
+    as many things the first in the rule's order.
+    """
+    if tree["holds"]:
+        return []
+    match tree.get("group"):
+        case "all":
+            return [miss for child in tree["children"] for miss in nearest(child)]
+        case "any":
+            return min(map(nearest, tree["children"]), key=len)
+        case "not":
+            return [tree["sentence"]]
+    return [tree["miss"] or tree["sentence"]]
+
+
 def _read(column: str | None) -> Any:
     """A jsonb column as Python has it: Django leaves them as text in its own cursors."""
     return None if column is None else json.loads(column)
@@ -200,7 +218,8 @@ def look(rule: Rule, *, today: date, tenant: int | None = None) -> dict[str, Any
     """What a person asks of a rule: its words with the members, or with the explanation for one tenant."""
     check(rule)
     if tenant is not None:
-        return {"sentence": sentences(rule), "tenant": tenant, "explanation": explain(rule, tenant, today=today)}
+        tree = explain(rule, tenant, today=today)
+        return {"sentence": sentences(rule), "tenant": tenant, "explanation": tree, "nearest": nearest(tree)}
     selected = members(rule, today=today)
     return {"sentence": sentences(rule), "count": len(selected), "members": selected}
 

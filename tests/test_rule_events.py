@@ -386,6 +386,25 @@ def test_an_explanation_shows_the_events_and_what_is_missing() -> None:
     assert said["miss"] == "repair reports: 1 more"
 
 
+def test_the_nearest_miss_is_the_fewest_things_that_would_have_to_be_otherwise() -> None:
+    lease = make_lease(last_day=TODAY + timedelta(days=70))
+    tenant = lease.tenants.get()
+    make_event("ticket.reported", tenant, data={"category": "water"})
+    late = LATE | {"count": {"op": ">=", "value": 2}}
+    ending = {"lease": "days_to_end", "op": "<=", "value": 60}
+    rule = {"all": [{"any": [{"all": [ending, {"tag": "social"}]}, late]}, {"not": {"consent": "marketing"}}]}
+
+    with override("en"):
+        assert segments.nearest(segments.explain(rule, tenant.pk, today=TODAY)) == [
+            "repair reports: 1 more",
+            "not (agrees to renewal offers)",
+        ]
+        assert segments.nearest(segments.explain(ending, tenant.pk, today=TODAY)) == [
+            "days to the lease's end: 10 fewer"
+        ]
+        assert segments.nearest(segments.explain({"not": ending}, tenant.pk, today=TODAY)) == []
+
+
 BAD: list[tuple[str, dict[str, Any], str]] = [
     ("door.opened", {"first": True}, "rule: there are no events “door.opened”; there are: "),
     ("mood.given", {}, "rule: exactly one of these is expected: count, last, share, trend, first, "),

@@ -41,6 +41,8 @@ class Command(BaseCommand):
             self.stdout.write(f"{answer['count']}: {' '.join(map(str, answer['members']))}")
         else:
             self._draw(answer["explanation"], depth=0)
+            for miss in answer["nearest"]:
+                self.stdout.write(f"→ {miss}")
 
     def _draw(self, node: dict[str, Any], *, depth: int) -> None:
         mark = "✓" if node["holds"] else "✗"
