@@ -5,17 +5,19 @@ seconds of the processor and 200 MB of memory, and the good call beside it is th
 from __future__ import annotations
 
 import gzip
+import hashlib
 import http.client
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 import psutil
 import pytest
 
-from connectors.models import Refusal
+from connectors.models import Landed, Refusal
 from tenants import clock
 from tenants.models import Alias, Event
 from tests import cost
@@ -26,6 +28,7 @@ from tests.test_inbound_live import env, web  # noqa: F401 - fixtures
 pytestmark = pytest.mark.django_db(transaction=True)
 
 MB = 1 << 20
+TOKEN = "lan-yu"
 
 
 def call(number: str, **facts: Any) -> dict[str, Any]:
@@ -59,11 +62,13 @@ CASES: list[tuple[str, Any, dict[str, str]]] = [
 ]
 
 
-def post(port: int, key: str, body: bytes | Iterable[bytes], **headers: str) -> tuple[int, str]:
+def post(
+    port: int, key: str, body: bytes | Iterable[bytes], *, to: str = "/v1/track", **headers: str
+) -> tuple[int, str]:
     client = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     whole = {"Authorization": f"Bearer {key}", "Content-Type": "application/json", **headers}
     try:
-        client.request("POST", "/v1/track", body, whole, encode_chunked=not isinstance(body, bytes))
+        client.request("POST", to, body, whole, encode_chunked=not isinstance(body, bytes))
         answer = client.getresponse()
         return answer.status, answer.read().decode()
     except (BrokenPipeError, ConnectionResetError):  # it has heard enough, and hung up before it was told all
@@ -103,6 +108,54 @@ def test_a_bad_body_costs_the_web_process_little_and_its_neighbours_nothing(web:
     assert wrong == []
     assert worker_of(web) == pid  # nothing brought it down
     assert cost.of(pid).most_mb - start.mb < 200
+
+
+LAUGHS = "".join(f'<!ENTITY a{n} "{f"&a{n - 1};" * 10}">' for n in range(1, 10))
+HOSTILE: list[tuple[str, Any, dict[str, str]]] = [
+    ("nothing", b"", {}),
+    ("1 MB of blanks", b" " * MB, {}),
+    ("not UTF-8", b"<xml>\xff\xfe{", {}),
+    ("depth 10,000", b"[" * 10_000 + b"]" * 10_000, {}),
+    ("elements 10,000 deep", b"<a>" * 10_000 + b"</a>" * 10_000, {}),
+    ("a billion laughs", f'<!DOCTYPE x [<!ENTITY a0 "ha">{LAUGHS}]><xml><A>&a9;</A></xml>'.encode(), {}),
+    ("10,000 fields", b"&".join(b"a%d=1" % n for n in range(10_000)), {}),
+    ("a bomb of 200 MB", gzip.compress(b" " * (200 * MB), compresslevel=1)[: MB // 2], {"Content-Encoding": "gzip"}),
+    ("pieces without end", pieces, {"Transfer-Encoding": "chunked"}),
+]
+ADDRESSES = [
+    ("/api/events", "cloudevents", "application/cloudevents+json"),
+    ("/api/sources/ttlock", "ttlock", "application/x-www-form-urlencoded"),
+    ("/api/sources/wechat", "", "text/xml"),
+]
+
+
+@pytest.fixture(autouse=True)
+def _account(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The web process has an official account."""
+    monkeypatch.setenv("WECHAT_TOKEN", TOKEN)
+
+
+@pytest.mark.parametrize(("path", "source", "kind"), ADDRESSES)
+def test_so_it_is_at_every_address_for_senders(path: str, source: str, kind: str, web: int) -> None:  # noqa: F811
+    clock.set_to(NOW)
+    key = make_key(source) if source else ""
+    stamp = str(int(time.time()))
+    signed = hashlib.sha1("".join(sorted([TOKEN, stamp, "n"])).encode()).hexdigest()
+    to = path if source else f"{path}?timestamp={stamp}&nonce=n&signature={signed}"
+    pid = worker_of(web)
+    start = cost.of(pid)
+    wrong = []
+    for what, body, headers in HOSTILE:
+        before = cost.of(pid)
+        whole = {"Content-Type": kind, **headers}
+        status, said = post(web, key, body() if callable(body) else body, to=to, **whole)
+        seconds = cost.of(pid).seconds - before.seconds
+        if not 400 <= status < 500 or not said or seconds >= 2:
+            wrong.append((what, status, said, round(seconds, 2)))
+    assert wrong == []
+    assert worker_of(web) == pid
+    assert cost.of(pid).most_mb - start.mb < 200
+    assert not Landed.objects.exists()
 
 
 def test_a_process_that_costs_too_much_is_seen() -> None:
