@@ -322,6 +322,7 @@ def test_segment_explains_one_tenant_as_a_tree_with_values_and_evidence(tmp_path
         "sentence": "距租约到期天数 > 20",
         "holds": True,
         "value": 25,
+        "miss": "",
     }
 
 
