@@ -30,7 +30,7 @@ from campaigns.grammar import (
     shown,
 )
 from tenants import consents, tags
-from tenants.models import Consent, Feature
+from tenants.models import Building, Consent, Feature, Unit
 
 JOINS_SQL = """
 JOIN tenants_lease l ON l.id = subject.lease_id
@@ -48,6 +48,16 @@ FEATURES = {
     for f in Feature._meta.concrete_fields
     if isinstance(f, (*NUMBER_FIELDS, models.BooleanField))
 }
+
+
+def _room_types() -> dict[str, str]:
+    return {name: name for name in Unit.objects.order_by("room_type").values_list("room_type", flat=True).distinct()}
+
+
+def _buildings() -> dict[str, str]:
+    return dict(Building.objects.order_by("code").values_list("code", "name"))
+
+
 LEASE = {
     "days_to_end": Field(gettext_lazy("days to the lease's end"), "(l.last_day - %(today)s)", int),
     "tenure_days": Field(
@@ -60,8 +70,8 @@ LEASE = {
         int,
     ),
     "monthly_rent": Field(gettext_lazy("monthly rent"), "l.monthly_rent", int),
-    "room_type": Field(gettext_lazy("room type"), "u.room_type", str),
-    "building": Field(gettext_lazy("building"), "b.code", str),
+    "room_type": Field(gettext_lazy("room type"), "u.room_type", str, _room_types),
+    "building": Field(gettext_lazy("building"), "b.code", str, _buildings),
 }
 
 
@@ -82,7 +92,7 @@ def _comparing(key: str, fields: dict[str, Field]) -> Leaf:
         what, op, value = fields[leaf[key]], leaf["op"], leaf["value"]
         if what.type is bool:
             return str(what.name) if value else _("not (%(condition)s)") % {"condition": what.name}
-        return say_comparison(str(what.name), op, value)
+        return say_comparison(str(what.name), op, value, what.values())
 
     def miss(leaf: Rule, value: Any) -> str:
         if fields[leaf[key]].type is not int or value is None:

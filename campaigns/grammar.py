@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -26,6 +26,7 @@ class BadRule(Exception):
     """A rule that cannot be used: where, and what is wrong there."""
 
     def __init__(self, place: str, fault: str) -> None:
+        self.place, self.fault = place, fault
         super().__init__(f"{place or _('rule')}: {fault}")
 
 
@@ -54,6 +55,7 @@ class Field:
     name: str | Promise
     sql: str
     type: type  # int (any number), bool or str
+    values: Callable[[], Mapping[str, Any]] = dict  # what it is known to be, each code with its name
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +104,13 @@ def compare_sql(sql: str, op: str, value: Any, bound: Bound) -> str:
     return f"{sql} {'<>' if op == '!=' else op} {bound.add(value)}"
 
 
-def say_comparison(name: str, op: str, value: Any) -> str:
-    """The comparison in words."""
+def say_comparison(name: str, op: str, value: Any, names: Mapping[str, Any] | None = None) -> str:
+    """The comparison in words; codes of which `names` knows the name are named."""
+    names = names or {}
     if op == "in":
-        return _("%(name)s is one of %(values)s") % {"name": name, "values": " / ".join(value)}
-    return f"{name} {SIGNS[op]} {value}"
+        said = " / ".join(str(names.get(each, each)) for each in value)
+        return _("%(name)s is one of %(values)s") % {"name": name, "values": said}
+    return f"{name} {SIGNS[op]} {names.get(value, value)}"
 
 
 def short_of(op: str, wanted: float, found: float) -> float:

@@ -58,6 +58,7 @@ from campaigns.grammar import (
 from campaigns.questions import QUESTIONS, Question, Regular
 from campaigns.windows import Window, moment
 from connectors.records import Kind
+from tenants.vocabulary import CHANNELS, FACILITIES, ITEMS, MOODS, SCREENS, Category
 
 MOST_COMPARISONS = 10
 YEAR = {"days": 365}
@@ -92,8 +93,8 @@ KINDS: dict[str, Happening] = {
     Kind.TICKET_REPORTED: Happening(
         gettext_lazy("repair reports"),
         {
-            "category": Field(gettext_lazy("category"), _text("category"), str),
-            "channel": Field(gettext_lazy("channel of the report"), _text("channel"), str),
+            "category": Field(gettext_lazy("category"), _text("category"), str, lambda: dict(Category.choices)),
+            "channel": Field(gettext_lazy("channel of the report"), _text("channel"), str, lambda: CHANNELS),
         },
     ),
     Kind.TICKET_ACCEPTED: Happening(gettext_lazy("repairs accepted"), {}),
@@ -102,18 +103,19 @@ KINDS: dict[str, Happening] = {
         gettext_lazy("ratings of repairs"), {"score": Field(gettext_lazy("score"), _number("score"), int)}
     ),
     Kind.MOOD_GIVEN: Happening(
-        gettext_lazy("moods on bills"), {"mood": Field(gettext_lazy("mood"), _text("mood"), str)}
+        gettext_lazy("moods on bills"), {"mood": Field(gettext_lazy("mood"), _text("mood"), str, lambda: MOODS)}
     ),
     Kind.PAYMENT_MADE: Happening(
         gettext_lazy("payments"),
         {
-            "item": Field(gettext_lazy("item"), _text("item"), str),
+            "item": Field(gettext_lazy("item"), _text("item"), str, lambda: ITEMS),
             "amount": Field(gettext_lazy("amount"), _number("amount"), int),
             "days_late": Field(gettext_lazy("days late"), _DAYS_LATE, int),
         },
     ),
     Kind.FACILITY_USED: Happening(
-        gettext_lazy("facility bookings"), {"facility": Field(gettext_lazy("facility"), _text("facility"), str)}
+        gettext_lazy("facility bookings"),
+        {"facility": Field(gettext_lazy("facility"), _text("facility"), str, lambda: FACILITIES)},
     ),
     Kind.COMMUNITY_JOINED: Happening(
         gettext_lazy("activities joined"), {"activity": Field(gettext_lazy("activity"), _text("activity"), str)}
@@ -122,7 +124,7 @@ KINDS: dict[str, Happening] = {
         gettext_lazy("community posts"), {"group": Field(gettext_lazy("group"), _text("group"), str)}
     ),
     Kind.APP_VIEWED: Happening(
-        gettext_lazy("app pages seen"), {"name": Field(gettext_lazy("page"), _text("name"), str)}
+        gettext_lazy("app pages seen"), {"name": Field(gettext_lazy("page"), _text("name"), str, lambda: SCREENS)}
     ),
     Kind.APP_TRACKED: Happening(
         gettext_lazy("things done in the app"), {"name": Field(gettext_lazy("deed"), _text("name"), str)}
@@ -295,7 +297,7 @@ def _say(each: Rule, fields: dict[str, Field]) -> str:
     if each["op"] == "between":
         first, last = each["value"]
         return _("between %(first)02d:00 and %(last)02d:00") % {"first": first, "last": last}
-    return say_comparison(name, each["op"], each["value"])
+    return say_comparison(name, each["op"], each["value"], fields[each["field"]].values())
 
 
 def _miss(leaf: Rule, value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
@@ -61,6 +62,7 @@ class Wanted:
     tag: str = ""
     state: str = ""
     everybody: bool = False
+    among: Collection[int] | None = None  # only these, of those who live here or will
     page: int = 1
 
 
@@ -84,7 +86,9 @@ def roster(user: Somebody, wanted: Wanted, *, today: date) -> Page[Any]:
     )
     ids, params = everyone.values("pk").query.sql_with_params()
     rows: QuerySet[Any] = everyone.filter(pk__in=RawSQL(CURRENT_SQL.format(ids=ids), (*params, today, today)))  # noqa: S611
-    if not wanted.everybody:
+    if wanted.among is not None:
+        rows = rows.filter(person__in=wanted.among, lease__last_day__gte=today)
+    elif not wanted.everybody:
         rows = rows.filter(lease__last_day__gte=today - timedelta(days=GONE_DAYS))
     if wanted.building:
         rows = rows.filter(lease__unit__building__code=wanted.building)

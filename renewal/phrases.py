@@ -6,35 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from connectors.records import Kind
 from tenants.models import Event, WaitingEvent
-from workorders.models import WorkOrder
+from tenants.vocabulary import CHANNELS, FACILITIES, ITEMS, SCREENS, Category
 
-FACILITIES = {
-    "gym": gettext_lazy("the gym"),
-    "shared_kitchen": gettext_lazy("the shared kitchen"),
-    "laundry": gettext_lazy("the laundry"),
-    "study": gettext_lazy("the study"),
-}
-SCREENS = {
-    "home": gettext_lazy("the home page"),
-    "rent_prices": gettext_lazy("rent prices"),
-    "coupons": gettext_lazy("coupons"),
-    "bills": gettext_lazy("bills"),
-    "repairs": gettext_lazy("repairs"),
-    "community": gettext_lazy("the community"),
-}
-CHANNELS = {
-    "app": gettext_lazy("app"),
-    "wechat": gettext_lazy("official account"),
-    "group": gettext_lazy("WeChat group"),
-    "desk": gettext_lazy("front desk"),
-    "phone": gettext_lazy("phone"),
-}
-ITEMS = {"rent": pgettext_lazy("a payment", "rent"), "utility": pgettext_lazy("a payment", "utilities")}
-MOODS = {"good": "😊", "soso": "😐", "bad": "😞"}
+FACES = {"good": "😊", "soso": "😐", "bad": "😞"}
 
 Data = dict[str, Any]
 
@@ -44,7 +21,7 @@ def _named(names: dict[str, Any], code: Any) -> str:
 
 
 def _reported(data: Data) -> str:
-    categories = dict(WorkOrder.Category.choices)
+    categories = dict(Category.choices)
     return _("Reported a repair (%(category)s) by %(channel)s: %(text)s") % {
         "category": _named(categories, data.get("category")),
         "channel": _named(CHANNELS, data.get("channel")),
@@ -66,7 +43,7 @@ SAY: dict[str, Callable[[Data], str]] = {
     Kind.BILL_ISSUED: lambda data: (
         _("Bill of %(month)s, %(amount)s yuan") % {"month": data.get("month"), "amount": data.get("amount")}
     ),
-    Kind.MOOD_GIVEN: lambda data: _("Mood on the bill: %s") % _named(MOODS, data.get("mood")),
+    Kind.MOOD_GIVEN: lambda data: _("Mood on the bill: %s") % _named(FACES, data.get("mood")),
     Kind.TICKET_REPORTED: _reported,
     Kind.TICKET_ACCEPTED: lambda data: _("A technician accepted ticket %s") % data.get("ticket"),
     Kind.TICKET_ARRIVED: lambda data: _("The technician arrived for ticket %s") % data.get("ticket"),

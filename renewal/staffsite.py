@@ -77,8 +77,8 @@ def unfold(operator: str, brand: str) -> dict[str, Any]:
                 ("tenants.contractdecision", _("Decisions"), DECIDES),
             ),
             _tabs(
+                ("staff-segments", _("Segments"), PEOPLE),
                 ("campaigns.playbook", _("Playbooks"), HQ),
-                ("campaigns.segment", _("Segments"), HQ),
                 ("campaigns.step", _("Steps"), HQ),
             ),
             _tabs(("campaigns.push", _("Pushes"), PEOPLE), ("tenants.message", _("Everything sent"), PEOPLE)),
@@ -109,7 +109,7 @@ def _entries() -> list[dict[str, Any]]:
         _entry(_("Today"), "today", "admin:index"),
         _entry(_("Renewal cases"), "assignment", "admin:renewal_case_changelist", permission=PEOPLE),
         _entry(_("Tenants"), "group", "staff-tenants", permission=PEOPLE),
-        _entry(_("Segments and playbooks"), "account_tree", "admin:campaigns_playbook_changelist", permission=HQ),
+        _entry(_("Segments and playbooks"), "account_tree", "staff-segments", permission=PEOPLE),
         _entry(_("Messages"), "sms", "admin:campaigns_push_changelist", permission=PEOPLE),
         _entry(_("Work orders"), "build", "admin:workorders_workorder_changelist"),
         _entry(_("Sources"), "database", "staff-sources", permission=HQ),

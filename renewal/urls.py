@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from renewal.views import contracts, dashboard, door, h5, identity, people, quarantine, sign, sources, uploads
+from renewal.views import contracts, dashboard, door, h5, identity, people, quarantine, segments, sign, sources, uploads
 
 # The letter (renewal/views/h5.py says which address does what). <key> is a token, or "letter" once it is open.
 letter = [
@@ -52,6 +52,9 @@ urlpatterns = [
     path("admin/sources/quarantine/replay", quarantine.replay_view, name="staff-quarantine-replay"),
     path("admin/sources/quarantine/export", quarantine.export_view, name="staff-quarantine-export"),
     path("admin/sources/quarantine/<int:pk>/", quarantine.record_view, name="staff-refusal"),
+    path("admin/segment/", segments.listing_view, name="staff-segments"),
+    path("admin/segment/<int:pk>/", segments.segment_view, name="staff-segment"),
+    path("admin/segment/<int:pk>/why/<int:tenant_id>/", segments.why_view, name="staff-segment-why"),
     path("admin/", admin.site.urls),
     path("r/", include(letter)),
     path("", include("tenants.urls")),

@@ -5,20 +5,14 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
+from tenants import vocabulary
 from tenants.models import Staff, Tenant, Unit
 
 
 class WorkOrder(models.Model):
     """工单: one problem of one unit. At most one is open per fingerprint (unit and category)."""
 
-    class Category(models.TextChoices):
-        WATER = "water", _("water")
-        POWER = "power", _("power")
-        AIR = "air", _("air conditioning")
-        LOCK = "lock", _("door lock")
-        NETWORK = "network", _("network")
-        PARCEL = "parcel", _("parcel in the wrong locker")
-        OTHER = "other", _("other")
+    Category = vocabulary.Category
 
     class State(models.TextChoices):
         OPEN = "open", _("waiting for a technician")
