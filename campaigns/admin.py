@@ -7,14 +7,17 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import ValidationError
+from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 from unfold.decorators import display
 
-from campaigns import pushes, segments
+from campaigns import pushes, segments, versions
 from campaigns.models import Playbook, Push, Segment, Step
+from tenants import clock
 from tenants.desk import HQ, Desk, MomentFilter, Within, state
+from tenants.models import User
 
 
 class StepInline(Within):
@@ -52,6 +55,12 @@ class SegmentForm(forms.ModelForm):
             raise ValidationError(str(error)) from error
         return rule
 
+    def clean_name(self) -> str:
+        name: str = self.cleaned_data["name"]
+        if Segment.objects.filter(name=name).exclude(pk=self.instance.pk).exists():
+            raise ValidationError(_("There is already a segment called “%(name)s”.") % {"name": name})
+        return name
+
 
 @admin.register(Segment)
 class SegmentDesk(Desk):
@@ -61,6 +70,13 @@ class SegmentDesk(Desk):
     form = SegmentForm
     fields = ("name", "sentence", "rule")
     readonly_fields = ("sentence",)
+
+    def save_model(self, request: HttpRequest, obj: Segment, form: Any, change: bool) -> None:
+        """By the verb, so that this change is a version like any other."""
+        by = request.user if isinstance(request.user, User) else None
+        latest = versions.history(obj).first()
+        seen = latest.number if latest else 0
+        versions.save(obj.pk, obj.name, obj.rule, seen=seen, note="", by=by, now=clock.now())
 
     @display(description=_("in words"))
     def sentence(self, segment: Segment) -> str:

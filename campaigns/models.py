@@ -4,7 +4,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from tenants.models import Lease, Message, Perk, Tenant
+from tenants.models import Lease, Message, Perk, Tenant, User
 
 
 class Segment(models.Model):
@@ -20,6 +20,25 @@ class Segment(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class SegmentVersion(models.Model):
+    """A rule that a segment has had, from `at` until the next version. Only ever added to: the database sees to it."""
+
+    segment = models.ForeignKey(Segment, on_delete=models.PROTECT, related_name="+")
+    number = models.PositiveIntegerField(_("version"))  # 1, 2, …
+    rule = models.JSONField(_("rule"))
+    by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+", verbose_name=_("by"))
+    at = models.DateTimeField(_("at"))
+    note = models.CharField(_("note"), max_length=200, blank=True)
+
+    class Meta:
+        verbose_name = _("version of a segment")
+        verbose_name_plural = _("versions of segments")
+        constraints = [models.UniqueConstraint(fields=["segment", "number"], name="segment_version_once")]
+
+    def __str__(self) -> str:
+        return f"{self.segment_id} {self.number}"
 
 
 class Playbook(models.Model):

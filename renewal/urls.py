@@ -3,7 +3,20 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from renewal.views import contracts, dashboard, door, h5, identity, people, quarantine, segments, sign, sources, uploads
+from renewal.views import (
+    contracts,
+    dashboard,
+    door,
+    editor,
+    h5,
+    identity,
+    people,
+    quarantine,
+    segments,
+    sign,
+    sources,
+    uploads,
+)
 
 # The letter (renewal/views/h5.py says which address does what). <key> is a token, or "letter" once it is open.
 letter = [
@@ -53,6 +66,9 @@ urlpatterns = [
     path("admin/sources/quarantine/export", quarantine.export_view, name="staff-quarantine-export"),
     path("admin/sources/quarantine/<int:pk>/", quarantine.record_view, name="staff-refusal"),
     path("admin/segment/", segments.listing_view, name="staff-segments"),
+    path("admin/segment/new/", editor.new_view, name="staff-segment-new"),
+    path("admin/segment/<int:pk>/edit/", editor.edit_view, name="staff-segment-edit"),
+    path("admin/segment/<int:pk>/versions/", editor.versions_view, name="staff-segment-versions"),
     path("admin/segment/<int:pk>/", segments.segment_view, name="staff-segment"),
     path("admin/segment/<int:pk>/why/<int:tenant_id>/", segments.why_view, name="staff-segment-why"),
     path("admin/", admin.site.urls),
