@@ -55,7 +55,7 @@ class Field:
     name: str | Promise
     sql: str
     type: type  # int (any number), bool or str
-    values: Callable[[], Mapping[str, Any]] = dict  # what it is known to be, each code with its name
+    values: Callable[[], Mapping[Any, Any]] = dict  # what it is known to be, each code with its name
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ def compare_sql(sql: str, op: str, value: Any, bound: Bound) -> str:
     return f"{sql} {'<>' if op == '!=' else op} {bound.add(value)}"
 
 
-def say_comparison(name: str, op: str, value: Any, names: Mapping[str, Any] | None = None) -> str:
+def say_comparison(name: str, op: str, value: Any, names: Mapping[Any, Any] | None = None) -> str:
     """The comparison in words; codes of which `names` knows the name are named."""
     names = names or {}
     if op == "in":

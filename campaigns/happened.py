@@ -37,6 +37,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.dates import WEEKDAYS
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -76,7 +77,12 @@ def _number(name: str) -> str:
 _LOCAL = "(e.at AT TIME ZONE 'Asia/Shanghai')"
 TIME = {
     "hour": Field(gettext_lazy("hour"), f"extract(hour FROM {_LOCAL})::int", int),
-    "weekday": Field(gettext_lazy("weekday"), f"extract(isodow FROM {_LOCAL})::int", int),
+    "weekday": Field(
+        gettext_lazy("weekday"),
+        f"extract(isodow FROM {_LOCAL})::int",
+        int,
+        lambda: {day + 1: name for day, name in WEEKDAYS.items()},
+    ),
 }
 _DAYS_LATE = f"({_LOCAL}::date - nullif(e.data ->> 'due_on', '')::date)"
 

@@ -221,7 +221,7 @@ def _comparison(at: str, each: Rule, fields: dict[str, Field]) -> list[Control]:
         known |= {code: code for code in chosen if code not in known}
         return [*controls, Control("checks", f"{at}.value", label, options=_options(known, chosen))]
     if known:
-        if value not in known:
+        if str(value) not in known:
             known = {str(value): str(value), **known}
         return [*controls, _select(f"{at}.value", label, known, str(value))]
     return [*controls, Control("number" if what.type is int else "text", f"{at}.value", label, str(value))]

@@ -87,6 +87,12 @@ def test_known_values_are_chosen_by_their_names_and_stored_as_codes() -> None:
         assert named.items() <= offered.items(), offered
         editor.press("uncompare r.0 where 0")
     editor.press("compare r.0 where")
+    editor.fill("r.0.where.0.field", "weekday")
+    assert editor.form.offers["r.0.where.0.value"]["6"] == "星期六"
+    editor.fill("r.0.where.0.value", "6")
+    assert editor.draft["all"][0]["where"] == [{"field": "weekday", "op": ">=", "value": 6}]
+    assert editor.words[0] == "近 365 天设施预约（星期 ≥ 星期六） ≥ 1"
+    editor.fill("r.0.where.0.field", "facility")
     editor.fill("r.0.where.0.op", "in")
     editor.fill("r.0.where.0.value", "gym", "laundry")
     assert editor.draft["all"][0]["where"] == [{"field": "facility", "op": "in", "value": ["gym", "laundry"]}]
