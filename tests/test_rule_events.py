@@ -355,7 +355,7 @@ LATE = {
 SENTENCES = [
     (
         LATE,
-        "近 90 天报修（类型为其中之一：water / power） ≥ 3",
+        "近 90 天报修（类型为其中之一：漏水 / 电路） ≥ 3",
         "in the last 90 days repair reports (category is one of water / power) ≥ 3",
     ),
     (
