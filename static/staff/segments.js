@@ -5,7 +5,8 @@
   if (!form) return;
   const url = form.getAttribute("action");
   const inBuilder = (target) => target.closest && target.closest("#builder");
-  const typed = () => [...form.querySelectorAll("#builder input[type=text], #builder input[type=date]")];
+  const controls = () => [...form.querySelectorAll("#builder :is(input:not([type=hidden]), select)")];
+  const valueOf = (control) => (control.type === "checkbox" ? control.checked : control.value);
   const draft = () => document.getElementById("draft").textContent;
 
   // --- Every draft there was, to undo and redo -----------------------------------------------------------------
@@ -15,14 +16,15 @@
   const undo = bar.querySelector("[data-undo]");
   const redo = bar.querySelector("[data-redo]");
   bar.hidden = false;
-  const remember = () => {
-    if (draft() !== drafts[at]) {
-      drafts.splice(at + 1);
-      drafts.push(draft());
-      at = drafts.length - 1;
-    }
+  const showSteps = () => {
     undo.disabled = at === 0;
     redo.disabled = at === drafts.length - 1;
+  };
+  const remember = () => {
+    if (draft() === drafts[at]) return;
+    drafts.splice(at + 1);
+    drafts.push(draft());
+    at = drafts.length - 1;
   };
 
   // --- One request after the other -----------------------------------------------------------------------------
@@ -30,37 +32,40 @@
   let waiting = 0;
   const ask = (act, more = {}) => {
     const region = act === "look" ? "#preview" : "#builder";
-    const before = new Map(typed().map((input) => [input.name, input.value]));
+    const before = new Map(controls().map((control) => [control.id, valueOf(control)]));
     let later = [];
-    // What is typed while the answer is on its way stays.
+    // What is typed or chosen while the answer is on its way stays.
     const keep = (event) => {
-      if (event.detail.target.id === "builder" && act !== "restore") {
-        later = typed().filter((input) => before.has(input.name) && before.get(input.name) !== input.value);
-      }
+      if (event.detail.target.id !== "builder") return;
+      later = controls().filter((each) => before.has(each.id) && before.get(each.id) !== valueOf(each));
     };
     document.body.addEventListener("htmx:beforeSwap", keep);
     return htmx
       .ajax("POST", url, { source: form, target: region, select: region, swap: "outerHTML", values: { do: act, ...more } })
       .then(() => {
-        for (const input of later) {
-          const now = document.getElementById(input.name);
-          if (now && now.value === before.get(input.name)) now.value = input.value;
+        for (const old of later) {
+          const now = document.getElementById(old.id);
+          if (!now || valueOf(now) !== before.get(old.id)) continue;
+          if (now.type === "checkbox") now.checked = old.checked;
+          else now.value = old.value;
         }
-        if (later.length) send("look");
         if (act === "look") moveFault();
-        remember();
+        if (act !== "restore") remember();
+        showSteps();
       })
       .finally(() => document.body.removeEventListener("htmx:beforeSwap", keep));
   };
-  const send = (act, more) => {
-    if (act === "look" && waiting) return; // what is asked next brings everything along
+  const queue = (task) => {
     waiting += 1;
-    last = last.then(() => {
+    const next = () => {
       waiting -= 1;
-      return ask(act, more);
-    }, () => {
-      waiting -= 1;
-    });
+      return task();
+    };
+    last = last.then(next, next);
+  };
+  const send = (act) => {
+    if (act === "look" && waiting) return; // what waits will bring everything along
+    queue(() => ask(act));
   };
 
   // While one types only what it means is fetched, and what is wrong is put where it belongs.
@@ -99,9 +104,11 @@
 
   const step = (by) => {
     clearTimeout(pause);
-    if (at + by < 0 || at + by >= drafts.length) return;
-    at += by;
-    send("restore", { draft: drafts[at] });
+    queue(() => {
+      if (at + by < 0 || at + by >= drafts.length) return undefined;
+      at += by;
+      return ask("restore", { draft: drafts[at] });
+    });
   };
   undo.addEventListener("click", () => step(-1));
   redo.addEventListener("click", () => step(1));
@@ -115,5 +122,5 @@
       step(key === "y" || event.shiftKey ? 1 : -1);
     }
   });
-  remember();
+  showSteps();
 })();
