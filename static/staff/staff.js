@@ -7,6 +7,10 @@
   new MutationObserver(follow).observe(root, { attributes: true, attributeFilter: ["class"] });
   follow();
 
+  // A browser gives an autofocus up where the page before still had something in focus.
+  const wanted = document.querySelector("[autofocus]");
+  if (wanted && document.activeElement === document.body) wanted.focus();
+
   const isTyping = (target) => target.closest("input, textarea, select, [contenteditable]");
   const rows = () => [...document.querySelectorAll("[data-row]")];
   let at = -1;
