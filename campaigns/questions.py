@@ -7,6 +7,7 @@ latest on, `gap` the time since the one before, `in_period` how many fell in the
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from datetime import date, timedelta
 from typing import Any
 
@@ -34,7 +35,7 @@ NUMBER = Field("", "", int)
 Facts = dict[str, Any]
 
 
-class Question:
+class Question(ABC):
     """One kind of question; `it` is what stands under its name in the rule."""
 
     needs: set[str]
@@ -46,21 +47,21 @@ class Question:
         """Raises `BadRule`. What is under "satisfy" has been looked at already."""
         check_keys(it, place, self.needs, self.allows)
 
+    @abstractmethod
     def holds(self, it: Any, bound: Bound) -> str:
         """SQL that is true or not of a tenant of whom there is an event."""
-        raise NotImplementedError
 
     def holds_of_none(self, it: Any) -> bool:
         """Whether it holds of a tenant of whom there is none."""
         return False
 
+    @abstractmethod
     def value(self, it: Any, bound: Bound) -> str:
         """SQL of the number, moment or truth that it looks at."""
-        raise NotImplementedError
 
+    @abstractmethod
     def words(self, it: Any, what: str, satisfying: str) -> str:
         """The question in words, `what` naming the events and `satisfying` what is asked of each."""
-        raise NotImplementedError
 
     def miss(self, it: Any, what: str, value: Any) -> str:
         """What is missing for it to hold; empty where no number says so."""
