@@ -303,6 +303,20 @@ def test_random_rules_over_random_histories_agree_with_reading_event_by_event(se
     agree()
 
 
+@pytest.mark.parametrize("window", WINDOWS, ids=str)
+def test_a_window_holds_its_first_moment_and_not_the_one_after_its_last(window: dict[str, Any]) -> None:
+    lease = make_lease(last_day=TODAY)
+    tenant = lease.tenants.get()
+    first, end = bounds(window, Person(tenant.pk, lease.last_day))
+    end = min(end, TOMORROW)  # what is still to happen has not happened
+    second = timedelta(seconds=1)
+    for at in (first - second, first, end - second, end):
+        make_event("mood.given", tenant, at=at)
+
+    rule = {"events": "mood.given", "window": window, "count": {"op": "=", "value": 2}}
+    assert segments.members(rule, today=TODAY) == [tenant.pk]
+
+
 # --- Faults that others had ---------------------------------------------------------------------------------
 
 
