@@ -27,33 +27,79 @@
     at = drafts.length - 1;
   };
 
+  // --- What is not saved yet is not lost by leaving, nor by saving where nobody answers -----------------------
+  const built = () => {
+    const fields = [...new FormData(form)].filter(([name]) => !["csrfmiddlewaretoken", "seen"].includes(name));
+    return JSON.stringify(fields);
+  };
+  // A page is typed into before its scripts are there, and comes back with what was typed.
+  const isTyped = controls().some((control) => control.type === "text" && control.value !== control.defaultValue);
+  const saved = isTyped || "unsaved" in form.dataset ? "" : built();
+  const notReached = document.getElementById("not-reached");
+  let isLeaving = false;
+  window.addEventListener("beforeunload", (event) => {
+    if (!isLeaving && built() !== saved) event.preventDefault();
+  });
+  const say = (missing) => {
+    notReached.hidden = !missing;
+    if (missing) notReached.scrollIntoView({ block: "nearest" });
+  };
+  form.addEventListener("submit", (event) => {
+    if (isLeaving) return;
+    event.preventDefault();
+    // Only where the editor itself answers is the page given up for the answer.
+    fetch(url, { method: "HEAD", redirect: "manual" })
+      .then((answer) => answer.ok, () => false)
+      .then((isThere) => {
+        say(!isThere);
+        if (!isThere) return;
+        isLeaving = true;
+        form.requestSubmit(event.submitter);
+      });
+  });
+  for (const failed of ["htmx:sendError", "htmx:responseError"]) form.addEventListener(failed, () => say(true));
+
   // --- One request after the other -----------------------------------------------------------------------------
   let last = Promise.resolve();
   let waiting = 0;
   const ask = (act, more = {}) => {
     const region = act === "look" ? "#preview" : "#builder";
     const before = new Map(controls().map((control) => [control.id, valueOf(control)]));
+    const isBuilder = (event) => event.detail.target.id === "builder";
     let later = [];
-    // What is typed or chosen while the answer is on its way stays.
+    let marked = null;
+    // What is typed or chosen while the answer is on its way stays, and so does what is marked to be typed over:
+    // htmx brings a mark back only where it does not begin at the first letter.
     const keep = (event) => {
-      if (event.detail.target.id !== "builder") return;
+      if (!isBuilder(event)) return;
       later = controls().filter((each) => before.has(each.id) && before.get(each.id) !== valueOf(each));
+      const field = document.activeElement;
+      marked = field.type === "text" ? [field.id, field.selectionStart, field.selectionEnd] : null;
+    };
+    const bringBack = (event) => {
+      if (!isBuilder(event)) return;
+      for (const old of later) {
+        const now = document.getElementById(old.id);
+        if (!now || valueOf(now) !== before.get(old.id)) continue;
+        if (now.type === "checkbox") now.checked = old.checked;
+        else now.value = old.value;
+      }
+      const [id, start, end] = marked || [];
+      if (id && document.activeElement.id === id) document.activeElement.setSelectionRange(start, end);
     };
     document.body.addEventListener("htmx:beforeSwap", keep);
+    document.body.addEventListener("htmx:afterSwap", bringBack);
     return htmx
       .ajax("POST", url, { source: form, target: region, select: region, swap: "outerHTML", values: { do: act, ...more } })
       .then(() => {
-        for (const old of later) {
-          const now = document.getElementById(old.id);
-          if (!now || valueOf(now) !== before.get(old.id)) continue;
-          if (now.type === "checkbox") now.checked = old.checked;
-          else now.value = old.value;
-        }
         if (act === "look") moveFault();
         if (act !== "restore") remember();
         showSteps();
       })
-      .finally(() => document.body.removeEventListener("htmx:beforeSwap", keep));
+      .finally(() => {
+        document.body.removeEventListener("htmx:beforeSwap", keep);
+        document.body.removeEventListener("htmx:afterSwap", bringBack);
+      });
   };
   const queue = (task) => {
     waiting += 1;
@@ -123,4 +169,5 @@
     }
   });
   showSteps();
+  if (isTyped) send("look");
 })();
