@@ -175,6 +175,22 @@ class Retirement(models.Model):
         return self.source
 
 
+class AccessToken(models.Model):
+    """What a provider gives for a secret, for all workers, sealed. One of them at a time asks for the next."""
+
+    account = models.CharField(max_length=64, primary_key=True)  # whose, at which address and under which secret
+    sealed = models.BinaryField(default=b"")
+    expires_at = models.DateTimeField(null=True)  # both by the database's clock
+    asking_until = models.DateTimeField(null=True)
+
+    class Meta:
+        verbose_name = _("access token")
+        verbose_name_plural = _("access tokens")
+
+    def __str__(self) -> str:
+        return self.account
+
+
 class PhoneMessage(models.Model):
     """What the simulated phone received. It stands for a provider's storage, so it knows no tenant."""
 

@@ -6,6 +6,7 @@ two places, moments are timezone-aware, days are `date` in Asia/Shanghai.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -14,6 +15,8 @@ from typing import Any, NamedTuple
 
 # Stands for the character NUL in what is quarantined, since PostgreSQL cannot store it.
 NUL_SIGN = "␀"
+# An account as WeCom has it. Nobody is called @all, and no two are joined by a bar: either would reach others.
+WECOM_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}")
 
 
 class Kind(StrEnum):
@@ -226,6 +229,7 @@ class StaffRecord:
     buildings: tuple[str, ...]  # empty: all
     skills: tuple[str, ...]  # "water", "power", "air", "lock", "network", "other"
     shift: str  # "08:00-20:00"
+    wecom_id: str = ""  # their account in WeCom; empty: the file says nothing of it
 
 
 @dataclass(frozen=True, slots=True)

@@ -300,9 +300,9 @@ EVIL = [
 
 @pytest.mark.parametrize("xml", EVIL)
 def test_no_document_type_no_entity_no_depth_is_read(lease: Lease, plain_mode: None, xml: str) -> None:
-    began = time.monotonic()
+    began = time.process_time()
     assert send_plain(xml).status_code == 400
-    assert time.monotonic() - began < 2
+    assert time.process_time() - began < 2
     assert landed() == 0
 
 

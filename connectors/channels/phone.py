@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from django.conf import settings
 
-from connectors.channels import Answer, Envelope, Outcome
+from connectors.channels import Answer, Channel, Envelope, Outcome, Reach
 from connectors.models import PhoneMessage
 
 
-class Phone:
+class Phone(Channel):
     """Stores what it is sent where the page of the phone reads it."""
 
     name = "phone"
+    reaches = Reach.PHONE
+    carries = frozenset({"marketing", "service", "code", "staff"})
+    patience = timedelta(hours=1)
+    senders = 0  # it writes to our own database: sent where it was claimed
 
     def send(self, envelope: Envelope) -> Answer:
-        if not envelope.address:
-            return Answer(Outcome.FAILED, detail="no number")
         row, _new = PhoneMessage.objects.get_or_create(
             key=envelope.key,
             defaults={
@@ -28,6 +32,6 @@ class Phone:
         )
         return Answer(Outcome.ACCEPTED, ref=str(row.pk))
 
-    def find(self, key: str) -> Answer:
-        row = PhoneMessage.objects.filter(key=key).first()
+    def find(self, envelope: Envelope) -> Answer:
+        row = PhoneMessage.objects.filter(key=envelope.key).first()
         return Answer(Outcome.ACCEPTED, ref=str(row.pk)) if row else Answer(Outcome.NOT_SENT)

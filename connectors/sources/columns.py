@@ -129,6 +129,7 @@ STAFF: Synonyms = {
     "楼栋": ("所属楼栋", "负责楼栋", "楼栋编号", "所属门店", "buildings"),
     "技能": ("工种", "skills"),
     "班次": ("班时", "排班", "shift"),
+    "企业微信账号": ("企业微信", "企微账号", "企微", "wecom", "userid"),
 }
 SYNONYMS: dict[str, Synonyms] = {
     "contracts": CONTRACTS, "units": UNITS, "rates": RATES, "consents": CONSENTS, "tickets": TICKETS,
@@ -147,7 +148,7 @@ OPTIONAL: dict[str, frozenset[str]] = {
     "community": frozenset({"社群号", "主题", "内容", "楼栋编号", "截止日期", "负责人"}),
     "payments": frozenset(),
     "bills": frozenset({"心情", "心情时间"}),
-    "staff": frozenset({"技能", "班次"}),
+    "staff": frozenset({"技能", "班次", "企业微信账号"}),
 }
 BRACKETS = re.compile(r"[(（\[【<].*?[)）\]】>]")
 MARKS = re.compile(r"[\s\W_]+")

@@ -8,6 +8,7 @@ identity: WeChat does not say who was given the code.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,12 +18,13 @@ from xml.parsers import expat
 from django.utils.translation import gettext as _
 
 from connectors.records import AliasSource, BadRecord, EventRecord, Kind, OptOutRecord, Source
+from connectors.refusals import is_refusal
 from connectors.sources import calls, files
 
 KEPT = (
     "MsgType", "MsgId", "FromUserName", "CreateTime", "Content", "Recognition", "Label", "Title", "Event", "EventKey",
+    "MsgID", "Status", "SubscribeMsgSentEvent",
 )  # fmt: skip
-STOP = {"R", "T", "TD", "退订", "拒收", "不要再发", "取消订阅"}
 # The first that has one of its words in the message. What is not said in words is somebody's to look at.
 WORDS = {
     "water": ("漏水", "渗水", "滴水", "水管", "马桶", "下水", "堵", "水龙头", "花洒", "没水", "停水", "热水"),
@@ -36,7 +38,7 @@ SHOWN = {"image": "图片", "voice": "语音", "video": "视频", "shortvideo": 
 TALK = {"text", *SHOWN}
 # What a person did. All other events are the server's own; the address of a VIEW may hold somebody's token.
 DONE = {"subscribe", "unsubscribe", "SCAN", "CLICK", "VIEW"}
-MOST_FIELDS = 60
+MOST_FIELDS = 200
 
 
 class NotXml(ValueError):
@@ -44,18 +46,27 @@ class NotXml(ValueError):
 
 
 def fields(xml: bytes) -> dict[str, str]:
-    """The text of each element inside the outermost one. A document type, and so every entity, is refused."""
+    """The text of each element inside the outermost one; of one with a <List> or several, these as JSON.
+
+    A document type, and so every entity, is refused.
+    """
     parser = expat.ParserCreate()
     path: list[str] = []
     found: dict[str, str] = {}
+    lists: dict[str, list[dict[str, str]]] = {}
+    parts = 0
 
     def refuse(*_facts: Any) -> None:
         raise NotXml
 
     def start(name: str, _attributes: dict[str, str]) -> None:
+        nonlocal parts
         path.append(name)
-        if len(path) > 8 or len(found) > MOST_FIELDS:
+        parts += 1
+        if len(path) > 8 or parts > MOST_FIELDS:
             raise NotXml
+        if len(path) == 3 and name == "List":
+            lists.setdefault(path[1], []).append({})
 
     def end(_name: str) -> None:
         path.pop()
@@ -63,6 +74,9 @@ def fields(xml: bytes) -> dict[str, str]:
     def text(part: str) -> None:
         if len(path) == 2:
             found[path[1]] = found.get(path[1], "") + part
+        elif len(path) == 4 and path[2] == "List":
+            item = lists[path[1]][-1]
+            item[path[3]] = item.get(path[3], "") + part
 
     parser.StartDoctypeDeclHandler = refuse
     parser.EntityDeclHandler = refuse
@@ -72,6 +86,7 @@ def fields(xml: bytes) -> dict[str, str]:
     # What expat raises, and what Python's codecs do about an encoding that is named and is none.
     except (expat.ExpatError, ValueError, LookupError, TypeError) as broken:
         raise NotXml from broken
+    found |= {name: json.dumps(items, ensure_ascii=False) for name, items in lists.items()}
     return {name: value.strip() for name, value in found.items()}
 
 
@@ -107,7 +122,7 @@ def records(number: int, message: dict[str, Any]) -> list[EventRecord | OptOutRe
         raise calls.Problem(_("The message is of no kind we know."))
     known_by = source_id(message)
     words = calls.optional(message, "Content", most=2000)
-    if words.strip(" 。.!！").upper() in STOP:
+    if is_refusal(words):
         return [OptOutRecord(number, who, at, proof=f"公众号 {known_by}")]
     said = words or str(message.get("Recognition") or message.get("Label") or message.get("Title") or "")
     shown = f"[{SHOWN[kind]}]" if kind in SHOWN else ""
