@@ -30,6 +30,7 @@ from tenants.models import (
     Membership,
     Message,
     Perk,
+    Staff,
     User,
 )
 
@@ -157,6 +158,19 @@ class MembershipDesk(Desk):
     ordering = ("user__username", "pk")
     seen_by = changed_by = added_by = HQ
     fields = ("user", "role", "building", "first_day", "last_day")
+
+
+@admin.register(Staff)
+class StaffDesk(Desk):
+    """Working facts, which come from the list of staff. Where to reach somebody in WeCom may be put right here."""
+
+    list_display = ("name", "user", "phone", "wecom_id", "skills", "shift")
+    list_select_related = ("user",)
+    search_fields = ("name", "phone", "user__username", "wecom_id")
+    ordering = ("user__username", "pk")
+    seen_by = changed_by = HQ
+    fields = ("name", "user", "phone", "skills", "shift", "wecom_id")
+    readonly_fields = ("name", "user", "phone", "skills", "shift")
 
 
 @admin.register(JobRun)

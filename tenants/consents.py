@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
+from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from django.db import connection
+from django.conf import settings
+from django.db import connection, transaction
 from django.db.models import Max, Q
 from django.utils.translation import gettext as _
 
+from connectors.channels import TENANTS, kind
 from connectors.records import AliasSource, BadRecord, ConsentRecord, OptOutRecord
 from connectors.runs import Counts
-from tenants import features, identity
-from tenants.models import Consent, Tenant
+from tenants import features, identity, recalling
+from tenants.models import Consent, GeneralChoice, Tenant
 
 MARKETING = Consent.Purpose.MARKETING
 ANY = "any"
@@ -39,6 +43,38 @@ CURRENT_SQL = """
 # The people who chose the version that knows nothing about them: one of their rows says so (PIPL 24).
 GENERAL_SQL = "SELECT coalesce(merged_into_id, id) FROM tenants_tenant WHERE general_version"
 
+# Who agrees to it, of the people in `person(id, root)` alone: root. By sums rather than by the latest line: whoever
+# agreed later than they ever refused; and to a profile nobody who chose that version. To be formatted with the purpose.
+AGREED_SQL = f"""
+    SELECT agreed.root
+    FROM (
+        SELECT self.root
+        FROM tenants_consent line JOIN person self ON self.id = line.tenant_id
+        WHERE line.purpose = {{purpose}} AND line.channel IN ('any', %(channel)s)
+        GROUP BY self.root
+        HAVING max(line.at) FILTER (WHERE line.granted)
+            > coalesce(max(line.at) FILTER (WHERE NOT line.granted), '-infinity')
+    ) agreed
+    WHERE {{purpose}} <> '{Consent.Purpose.PROFILING}' OR agreed.root NOT IN (
+        SELECT same.root FROM person same JOIN tenants_tenant chose ON chose.id = same.id WHERE chose.general_version)
+"""  # noqa: S608
+
+# Who agrees to offers on at least one of the channels %(channels)s, which decides whether to plan one; by which channel
+# it goes, if by any, is asked at each claim. By sums, as above: tenant_id.
+REACHABLE_SQL = """
+    SELECT DISTINCT reached.tenant_id
+    FROM (
+        SELECT coalesce(t.merged_into_id, t.id) AS tenant_id
+        FROM tenants_consent line
+        JOIN tenants_tenant t ON t.id = line.tenant_id
+        JOIN unnest(%(channels)s::text[]) AS way (name) ON line.channel IN ('any', way.name)
+        WHERE line.purpose = 'marketing'
+        GROUP BY coalesce(t.merged_into_id, t.id), way.name
+        HAVING max(line.at) FILTER (WHERE line.granted)
+            > coalesce(max(line.at) FILTER (WHERE NOT line.granted), '-infinity')
+    ) reached
+"""
+
 # The same for one person, without reading the others' lines: to be formatted with the SQL that names them.
 CURRENT_OF_ONE_SQL = """
     SELECT line.granted
@@ -50,12 +86,17 @@ CURRENT_OF_ONE_SQL = """
 """
 
 
+def offer_channels() -> list[str]:
+    """The channels of this house by which an offer can reach a tenant, by preference."""
+    return [name for name in settings.CHANNELS if (way := kind(name)).reaches in TENANTS and "marketing" in way.carries]
+
+
 def holds(tenant: Tenant, purpose: str, *, channel: str) -> bool:
     """Whether `tenant` consents to `purpose` on `channel` as the ledger stands."""
     with connection.cursor() as cursor:
         cursor.execute(
             CURRENT_OF_ONE_SQL.format(purpose="%(purpose)s", person="%(person)s"),
-            {"purpose": purpose, "channel": channel, "person": _person(tenant)},
+            {"purpose": purpose, "channel": channel, "person": person_of(tenant)},
         )
         row = cursor.fetchone()
     return bool(row and row[0])
@@ -83,44 +124,48 @@ def record(
         proof=proof[:200],
         recorded_at=now,
     )
-    return bool(_append([line]))
+    return bool(append([line]))
 
 
-def refuse_marketing(tenant: Tenant, *, now: datetime, proof: str) -> None:
-    """`tenant` hears no more offers on any channel, from this moment, whatever the ledger said before."""
-    rows = _rows(tenant)
+def refuse_marketing(tenant: Tenant, *, now: datetime, proof: str, channel: str = ANY) -> None:
+    """`tenant` hears no more offers, on any channel or on that one, from this moment, whatever the ledger said."""
+    rows = rows_of(tenant)
     latest = Consent.objects.filter(tenant__in=rows, purpose=MARKETING).aggregate(at=Max("at"))["at"]
     # A line dated ahead of our clock must not outlive a refusal that was given after it.
     at = max(now, latest + timedelta(microseconds=1)) if latest else now
-    _refuse(rows, at=at, proof=proof, now=now)
+    _refuse(rows, at=at, proof=proof, now=now, channel=channel)
 
 
-def _refuse(rows: Iterable[Tenant], *, at: datetime, proof: str, now: datetime) -> bool:
+def _refuse(rows: Iterable[Tenant], *, at: datetime, proof: str, now: datetime, channel: str = ANY) -> bool:
     """Whoever turns out to be two people after all has refused as both; whether that is new."""
-    facts = {"purpose": MARKETING, "channel": ANY, "text_version": ""}
+    facts = {"purpose": MARKETING, "channel": channel, "text_version": ""}
     return sum(record(row, granted=False, at=at, proof=proof, now=now, **facts) for row in rows) > 0
 
 
 def chose_general(tenant: Tenant) -> bool:
     """Whether the person chose the version that knows nothing about them."""
-    person = _person(tenant)
+    person = person_of(tenant)
     return Tenant.objects.filter(Q(pk=person) | Q(merged_into=person), general_version=True).exists()
 
 
 def choose_general(tenant: Tenant, *, general: bool, now: datetime) -> None:
     """The person, as whatever row we know them, chose that version, or chose to be known again."""
-    person = _person(tenant)
-    Tenant.objects.filter(Q(pk=person) | Q(merged_into=person)).update(general_version=general)
+    person = person_of(tenant)
+    changed = Tenant.objects.filter(Q(pk=person) | Q(merged_into=person)).exclude(general_version=general)
+    with transaction.atomic():
+        GeneralChoice.objects.bulk_create([GeneralChoice(tenant=row, general=general, at=now) for row in changed])
+        changed.update(general_version=general)
     features.mark([person], now=now)
 
 
-def _person(tenant: Tenant) -> int:
+def person_of(tenant: Tenant) -> int:
+    """The row of the person whom `tenant` turned out to be."""
     return tenant.merged_into_id or tenant.pk
 
 
-def _rows(tenant: Tenant) -> list[Tenant]:
+def rows_of(tenant: Tenant) -> list[Tenant]:
     """Every row the person is known as."""
-    person = _person(tenant)
+    person = person_of(tenant)
     return list(Tenant.objects.filter(Q(pk=person) | Q(merged_into=person)).order_by("pk"))
 
 
@@ -160,7 +205,7 @@ def enter(records: Iterable[ConsentRecord | BadRecord], *, now: datetime) -> Cou
             recorded_at=now,
         )
         lines[key] = row.line, line
-    new = _append([line for _row, line in lines.values()])
+    new = append([line for _row, line in lines.values()])
     against = _answered_otherwise(lines)
     for key in against:
         reason = _("The ledger says the opposite for the same moment.")
@@ -180,7 +225,7 @@ def withdraw(rows: Iterable[OptOutRecord], *, now: datetime) -> Counts:
     for row in rows:
         if not (tenant := identity.tenant_of(*row.who)):
             counts.refuse(row.line, _("Nobody is known as %(ref)s.") % {"ref": row.who[1]})
-        elif _refuse(_rows(tenant), at=row.at, proof=row.proof, now=now):
+        elif _refuse(rows_of(tenant), at=row.at, proof=row.proof, now=now):
             counts.accept()
         else:
             counts.repeat()
@@ -198,18 +243,22 @@ def _answered_otherwise(lines: dict[Key, tuple[int, Consent]]) -> list[Key]:
     ]
 
 
-def _append(lines: list[Consent]) -> set[Key]:
-    """Write what is not there yet; the keys of that. `consent_once` decides, not a look beforehand."""
+@transaction.atomic
+def append(lines: list[Consent]) -> set[Key]:
+    """Write what is not there yet; the keys of that. `consent_once` decides, not a look beforehand.
+
+    A refusal of offers takes back, in the same commit, what waits or is claimed.
+    """
     if not lines:
         return set()
     with connection.cursor() as cursor:
         cursor.execute(
             """
             INSERT INTO tenants_consent
-                (tenant_id, purpose, channel, granted, at, text_version, proof, recorded_at)
+                (tenant_id, purpose, channel, granted, at, text_version, proof, text_id, evidence, recorded_at)
             SELECT * FROM unnest(
                 %s::bigint[], %s::text[], %s::text[], %s::boolean[], %s::timestamptz[], %s::text[], %s::text[],
-                %s::timestamptz[])
+                %s::bigint[], %s::jsonb[], %s::timestamptz[])
             ON CONFLICT (tenant_id, purpose, channel, at) DO NOTHING
             RETURNING tenant_id, purpose, channel, at
             """,
@@ -221,9 +270,22 @@ def _append(lines: list[Consent]) -> set[Key]:
                 [line.at for line in lines],
                 [line.text_version for line in lines],
                 [line.proof for line in lines],
+                [line.text_id for line in lines],
+                [json.dumps(line.evidence) for line in lines],
                 [line.recorded_at for line in lines],
             ],
         )
         new = set(cursor.fetchall())
-    features.mark([tenant for tenant, *_line in new], now=lines[0].recorded_at)
+    now = lines[0].recorded_at
+    features.mark([tenant for tenant, *_line in new], now=now)
+    refused: dict[str, set[int]] = defaultdict(set)  # by channel
+    for line in lines:
+        if not line.granted and line.purpose == MARKETING and _key(line) in new:
+            refused[line.channel].add(line.tenant_id)
+    for channel, tenants in refused.items():
+        recalling.offers(tenants, channel=channel, now=now)
     return new
+
+
+def _key(line: Consent) -> Key:
+    return line.tenant_id, line.purpose, line.channel, line.at

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import date, datetime
 
 from django.db import connection, transaction
+from django.db.models import Max
 
 from tenants import clock, features, tags
 from tenants.models import DirtyTenant, Feature
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """When features and tags were last computed, and of how many people something has happened since."""
+
+    at: datetime | None
+    behind: int
+
 
 LOCK = 0xF0110  # any number, the same in every process
 # When more than one in so many is marked, reading every event once is quicker than looking theirs up.
@@ -38,6 +49,15 @@ def catch_up(*, now: datetime) -> int:
         if marked := features.marked():
             return compute(today=today, now=now, tenants=marked)
     return 0
+
+
+def freshness(tenant: int | None = None) -> Freshness:
+    """How fresh is what is known of everybody, or of one person."""
+    rows, marks = Feature.objects.all(), DirtyTenant.objects.all()
+    if tenant is not None:
+        known = features.rows_of([tenant])
+        rows, marks = rows.filter(pk__in=known), marks.filter(pk__in=known)
+    return Freshness(rows.aggregate(at=Max("computed_at"))["at"], marks.count())
 
 
 def _alone() -> bool:

@@ -49,6 +49,11 @@ def may_decide_contracts(request: HttpRequest) -> bool:
     return role(request) in {Role.HQ, Role.MANAGER}
 
 
+def may_decide_pushes(request: HttpRequest) -> bool:
+    """Whether who asks may say what becomes of a message whose sending ended in doubt, of their buildings."""
+    return role(request) in {Role.HQ, Role.MANAGER}
+
+
 def state(code: str, title: str, kind: str = "") -> SafeString:
     """A state as a coloured word (hues: static/staff/staff.css); `kind` tells two rooms' states of one name apart."""
     return format_html('<span class="state state--{}{}">{}</span>', f"{kind}-" if kind else "", code, title)

@@ -8,12 +8,13 @@ days: `today - (n - 1)` at 00:00 up to, not including, the midnight after `today
     community_90, community_365                      community.joined events
     posts_90                                         community.posted events
     app_30                                           app.viewed events: screens and pages
-    price_views_90, coupon_views_90                  of these, the rent price and the coupon pages
+    price_views_90, coupon_views_90, repair_views_90  of these, the rent price, the coupon and the repair pages
     repairs_365           problems, not reports: reports of one category by one person, each within MERGE_HOURS
                           of the one before, are one repair; it began with its first report
     repairs_open          of these, none of whose tickets is finished
     late_accepts_365      of these, first acceptance more than LATE_ACCEPT_HOURS after the first report
     worst_accept_hours    the longest such time; a repair nobody accepted has none
+    night_share_365       of the repairs, those that began between 22:00 and 06:00 ÷ all; nothing where there is none
     last3_night           there were three or more, and the last three all began between 22:00 and 06:00
     last_bad_rating_at    latest ticket.rated with one of BAD_SCORES in 365 days
     last_moods            the last three moods given in 365 days, newest first
@@ -35,8 +36,9 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
 
-from tenants import clock, planner
+from tenants import clock, planner, seen
 from tenants.models import DirtyTenant, Feature
 
 MERGE_HOURS = 24
@@ -47,34 +49,29 @@ NIGHT_FROM_HOUR, NIGHT_TO_HOUR = 22, 6
 # (id, root): every tenant, and the person they turned out to be. A merge never points at a merged tenant.
 PERSON_SQL = "person(id, root) AS (SELECT id, coalesce(merged_into_id, id) FROM tenants_tenant)"
 
-_WHO_SQL = f"""
-WITH {PERSON_SQL},
+_WHO_SQL = """
+WITH person AS (SELECT id, coalesce(merged_into_id, id) AS root FROM tenants_tenant {these}),
 resident AS MATERIALIZED (
     SELECT DISTINCT person.root
     FROM tenants_lease lease
     JOIN tenants_leasetenant lt ON lt.lease_id = lease.id
     JOIN person ON person.id = lt.tenant_id
     WHERE lease.state = 'signed' AND lease.last_day >= %(today)s
-      AND (%(only)s::bigint[] IS NULL
-           OR person.root IN (SELECT root FROM person WHERE id = ANY(%(only)s::bigint[])))
-)"""  # noqa: S608
+)"""
 
-# Reports joined to repairs, see `repairs_365` above. Expects `who(id, root)`.
+# Reports joined to repairs, see `repairs_365` above. Expects the year's tickets in `seen`, as `tenants.seen` has them.
 REPAIR_SQL = """
 report AS (
-    SELECT who.root, at, source, source_id, data->>'ticket' AS ticket, data->>'category' AS category,
-        at - lag(at) OVER same_trouble AS since_last
-    FROM tenants_event JOIN who ON who.id = tenant_id {narrow}
-    WHERE kind = 'ticket.reported' AND at >= %(since_365)s AND at < %(until)s
-    WINDOW same_trouble AS (PARTITION BY who.root, data->>'category' ORDER BY at, data->>'ticket')
+    SELECT root, at, source, source_id, said AS ticket, also AS category, at - lag(at) OVER same_trouble AS since_last
+    FROM seen WHERE kind = 'ticket.reported'
+    WINDOW same_trouble AS (PARTITION BY root, also ORDER BY at, said)
 ),
 answer AS (
-    SELECT who.root, data->>'ticket' AS ticket,
+    SELECT root, said AS ticket,
         min(at) FILTER (WHERE kind = 'ticket.accepted') AS accepted_at,
         bool_or(kind = 'ticket.finished') AS is_finished
-    FROM tenants_event JOIN who ON who.id = tenant_id {narrow}
-    WHERE kind IN ('ticket.accepted', 'ticket.finished') AND at >= %(since_365)s AND at < %(until)s
-    GROUP BY who.root, data->>'ticket'
+    FROM seen WHERE kind IN ('ticket.accepted', 'ticket.finished')
+    GROUP BY root, said
 ),
 repair AS (
     SELECT root, category, min(at) AS began_at, min(accepted_at) AS accepted_at,
@@ -88,49 +85,40 @@ repair AS (
     GROUP BY root, category, nth
 )"""
 
-_SAME_PEOPLE_SQL = f"""
-WITH {PERSON_SQL}
-SELECT id FROM person WHERE root IN (SELECT root FROM person WHERE id = ANY(%(only)s::bigint[]))
-"""  # noqa: S608
+# Each half by an index.
+_SAME_PEOPLE_SQL = """
+WITH asked AS MATERIALIZED (
+    SELECT DISTINCT coalesce(merged_into_id, id) AS root FROM tenants_tenant WHERE id = ANY(%(only)s::bigint[])
+)
+SELECT root FROM asked UNION SELECT id FROM tenants_tenant WHERE merged_into_id IN (SELECT root FROM asked)
+"""
 
-_FORGET_SQL = f"""
-{_WHO_SQL}
-DELETE FROM tenants_feature f
-WHERE (%(only)s::bigint[] IS NULL OR f.tenant_id = ANY(%(only)s::bigint[]))
-  AND NOT EXISTS (SELECT FROM resident WHERE resident.root = f.tenant_id)
-"""  # noqa: S608
-
-_REFRESH_SQL = f"""
+_COMPUTED_SQL = f"""
 {_WHO_SQL},
-who AS MATERIALIZED (SELECT person.id, person.root FROM person JOIN resident USING (root)),
+{{seen}},
 counted AS (
-    SELECT who.root,
-        count(*) FILTER (WHERE kind = 'facility.used' AND data->>'facility' = 'gym') AS gym_365,
-        count(*) FILTER (WHERE kind = 'facility.used' AND data->>'facility' = 'shared_kitchen'
-                           AND at >= %(since_90)s) AS kitchen_90,
-        count(*) FILTER (WHERE kind = 'facility.used' AND data->>'facility' = 'shared_kitchen') AS kitchen_365,
-        count(*) FILTER (WHERE kind = 'facility.used' AND data->>'facility' = 'laundry') AS laundry_365,
+    SELECT root,
+        count(*) FILTER (WHERE kind = 'facility.used' AND said = 'gym') AS gym_365,
+        count(*) FILTER (WHERE kind = 'facility.used' AND said = 'shared_kitchen' AND at >= %(since_90)s) AS kitchen_90,
+        count(*) FILTER (WHERE kind = 'facility.used' AND said = 'shared_kitchen') AS kitchen_365,
+        count(*) FILTER (WHERE kind = 'facility.used' AND said = 'laundry') AS laundry_365,
         count(*) FILTER (WHERE kind = 'community.joined' AND at >= %(since_90)s) AS community_90,
         count(*) FILTER (WHERE kind = 'community.joined') AS community_365,
         count(*) FILTER (WHERE kind = 'community.posted') AS posts_90,
         count(*) FILTER (WHERE kind = 'app.viewed' AND at >= %(since_30)s) AS app_30,
-        count(*) FILTER (WHERE kind = 'app.viewed' AND data->>'name' = 'rent_prices') AS price_views_90,
-        count(*) FILTER (WHERE kind = 'app.viewed' AND data->>'name' = 'coupons') AS coupon_views_90,
-        max(at) FILTER (WHERE kind = 'ticket.rated' AND data->>'score' = ANY(%(bad_scores)s)) AS last_bad_rating_at,
-        max(at) FILTER (WHERE kind = 'mood.given' AND data->>'mood' = 'bad') AS last_bad_mood_at
-    FROM tenants_event JOIN who ON who.id = tenant_id {{narrow}}
-    WHERE (kind IN ('facility.used', 'community.joined', 'ticket.rated', 'mood.given') AND at >= %(since_365)s
-           OR kind IN ('community.posted', 'app.viewed') AND at >= %(since_90)s)
-      AND at < %(until)s
-    GROUP BY who.root
+        count(*) FILTER (WHERE kind = 'app.viewed' AND said = 'rent_prices') AS price_views_90,
+        count(*) FILTER (WHERE kind = 'app.viewed' AND said = 'coupons') AS coupon_views_90,
+        count(*) FILTER (WHERE kind = 'app.viewed' AND said = 'repairs') AS repair_views_90,
+        max(at) FILTER (WHERE kind = 'ticket.rated' AND said = ANY(%(bad_scores)s)) AS last_bad_rating_at,
+        max(at) FILTER (WHERE kind = 'mood.given' AND said = 'bad') AS last_bad_mood_at
+    FROM seen WHERE kind <> 'power.read' AND kind <> 'payment.made'
+    GROUP BY root
 ),
 mood AS (
     SELECT root, jsonb_agg(mood ORDER BY nth) AS last_moods
     FROM (
-        SELECT who.root, data->>'mood' AS mood,
-            row_number() OVER (PARTITION BY who.root ORDER BY at DESC, source_id DESC) AS nth
-        FROM tenants_event JOIN who ON who.id = tenant_id {{narrow}}
-        WHERE kind = 'mood.given' AND at >= %(since_365)s AND at < %(until)s
+        SELECT root, said AS mood, row_number() OVER (PARTITION BY root ORDER BY at DESC, source_id DESC) AS nth
+        FROM seen WHERE kind = 'mood.given'
     ) given
     WHERE nth <= 3
     GROUP BY root
@@ -142,7 +130,8 @@ repaired AS (
         count(*) FILTER (WHERE NOT is_finished) AS repairs_open,
         count(*) FILTER (WHERE accepted_at - began_at > %(late)s) AS late_accepts_365,
         max(extract(epoch FROM accepted_at - began_at)) / 3600 AS worst_accept_hours,
-        count(*) >= 3 AND bool_and(at_night) FILTER (WHERE latest <= 3) AS last3_night
+        count(*) >= 3 AND bool_and(at_night) FILTER (WHERE latest <= 3) AS last3_night,
+        (count(*) FILTER (WHERE at_night))::float8 / count(*) AS night_share_365
     FROM (
         SELECT *,
             row_number() OVER (PARTITION BY root ORDER BY began_at DESC, category) AS latest,
@@ -153,61 +142,64 @@ repaired AS (
     GROUP BY root
 ),
 paid AS (
+    -- Sums of whole days are exact in a float8: in whatever order they are read, the figure is the same to the last
+    -- bit. OFFSET 0 keeps what a row needs from being worked out once for each figure that asks for it.
     SELECT root,
         count(*) AS payments_365,
-        count(*) FILTER (WHERE paid_on > due_on) AS late_payments_365,
-        CASE WHEN count(due_on) >= 2 THEN stddev_pop(paid_on - due_on) END AS pay_day_sd,
-        count(DISTINCT due_month) FILTER (WHERE due_month < %(this_month)s)::float8
-        / nullif((date_part('year', age(%(this_month)s, min(due_month))) * 12
-                  + date_part('month', age(%(this_month)s, min(due_month)))), 0) AS paid_share
+        count(*) FILTER (WHERE late > 0) AS late_payments_365,
+        CASE WHEN count(late) >= 2 THEN sqrt(count(late) * sum(late * late) - sum(late) ^ 2) / count(late) END
+            AS pay_day_sd,
+        count(DISTINCT due_month) FILTER (WHERE due_month < %(months)s)::float8
+        / nullif(%(months)s - min(due_month), 0) AS paid_share
     FROM (
-        SELECT root, paid_on, due_on,
-            CASE WHEN item = 'utility' THEN date_trunc('month', due_on)::date END AS due_month
+        SELECT root, (paid_on - due_on)::float8 AS late, CASE
+            WHEN item = 'utility' THEN (date_part('year', due_on) * 12 + date_part('month', due_on))::int
+        END AS due_month
         FROM (
-            SELECT who.root, data->>'item' AS item, nullif(data->>'due_on', '')::date AS due_on,
+            SELECT root, said AS item, nullif(also, '')::date AS due_on,
                 (at AT TIME ZONE 'Asia/Shanghai')::date AS paid_on
-            FROM tenants_event JOIN who ON who.id = tenant_id {{narrow}}
-            WHERE kind = 'payment.made' AND at >= %(since_365)s AND at < %(until)s
+            FROM seen WHERE kind = 'payment.made'
+            OFFSET 0
         ) payment
+        OFFSET 0
     ) dated
     GROUP BY root
 ),
 used AS (
     SELECT root, sum(greatest(step, 0)) FILTER (WHERE step IS NOT NULL) AS power_30
     FROM (
-        SELECT who.root, (data->>'value')::float8 - lag((data->>'value')::float8)
-            OVER (PARTITION BY who.root, unit_id ORDER BY at, (data->>'value')::float8, source_id) AS step
-        FROM tenants_event JOIN who ON who.id = tenant_id {{narrow}}
-        WHERE kind = 'power.read' AND at >= %(since_30)s AND at < %(until)s
+        SELECT root, value - lag(value) OVER (PARTITION BY root, unit_id ORDER BY at, value, source_id) AS step
+        FROM (SELECT root, unit_id, at, said::float8 AS value, source_id FROM seen WHERE kind = 'power.read') read
     ) reading
     GROUP BY root
 ),
 works AS (
-    SELECT DISTINCT ON (who.root) who.root, data->'workplace' AS workplace
-    FROM tenants_event JOIN who ON who.id = tenant_id {{narrow}}
-    WHERE kind = 'profile.stated' AND at < %(until)s AND data->'workplace' IS NOT NULL
-    ORDER BY who.root, at DESC, source_id DESC
-)
-INSERT INTO tenants_feature (tenant_id, day, computed_at, {{columns}})
-SELECT resident.root, %(today)s, %(now)s,
-    coalesce(gym_365, 0), coalesce(kitchen_90, 0), coalesce(kitchen_365, 0), coalesce(laundry_365, 0),
-    coalesce(community_90, 0), coalesce(community_365, 0), coalesce(posts_90, 0),
-    coalesce(app_30, 0), coalesce(price_views_90, 0), coalesce(coupon_views_90, 0),
-    coalesce(repairs_365, 0), coalesce(repairs_open, 0), coalesce(late_accepts_365, 0),
-    coalesce(last3_night, false), worst_accept_hours, last_bad_rating_at,
-    coalesce(last_moods, '[]'), last_bad_mood_at,
-    coalesce(payments_365, 0), coalesce(late_payments_365, 0), pay_day_sd, paid_share,
-    power_30, workplace
-FROM resident
-LEFT JOIN counted USING (root)
-LEFT JOIN mood USING (root)
-LEFT JOIN repaired USING (root)
-LEFT JOIN paid USING (root)
-LEFT JOIN used USING (root)
-LEFT JOIN works USING (root)
-ORDER BY resident.root
-ON CONFLICT (tenant_id) DO UPDATE SET day = excluded.day, computed_at = excluded.computed_at, {{updates}}
-"""  # noqa: S608
+    SELECT DISTINCT ON (root) root, said::jsonb AS workplace
+    FROM seen WHERE kind = 'profile.stated' AND said IS NOT NULL
+    ORDER BY root, at DESC, source_id DESC
+),
+computed AS (
+    SELECT resident.root AS tenant_id, %(today)s::date AS day, %(now)s::timestamptz AS computed_at,
+        coalesce(gym_365, 0) AS gym_365, coalesce(kitchen_90, 0) AS kitchen_90,
+        coalesce(kitchen_365, 0) AS kitchen_365, coalesce(laundry_365, 0) AS laundry_365,
+        coalesce(community_90, 0) AS community_90, coalesce(community_365, 0) AS community_365,
+        coalesce(posts_90, 0) AS posts_90, coalesce(app_30, 0) AS app_30,
+        coalesce(price_views_90, 0) AS price_views_90, coalesce(coupon_views_90, 0) AS coupon_views_90,
+        coalesce(repair_views_90, 0) AS repair_views_90,
+        coalesce(repairs_365, 0) AS repairs_365, coalesce(repairs_open, 0) AS repairs_open,
+        coalesce(late_accepts_365, 0) AS late_accepts_365, coalesce(last3_night, false) AS last3_night,
+        night_share_365, worst_accept_hours, last_bad_rating_at,
+        coalesce(last_moods, '[]') AS last_moods, last_bad_mood_at,
+        coalesce(payments_365, 0) AS payments_365, coalesce(late_payments_365, 0) AS late_payments_365,
+        pay_day_sd, paid_share, power_30, workplace
+    FROM resident
+    LEFT JOIN counted USING (root)
+    LEFT JOIN mood USING (root)
+    LEFT JOIN repaired USING (root)
+    LEFT JOIN paid USING (root)
+    LEFT JOIN used USING (root)
+    LEFT JOIN works USING (root)
+)"""  # noqa: S608
 
 # A mark made again is a new version of its row, and whoever read the old one does not delete it. In one order, so
 # that two who mark the same people wait for each other at most.
@@ -252,12 +244,44 @@ DELETE FROM tenants_dirtytenant mark USING unnest(%s::bigint[], %s::text[]) AS s
 WHERE mark.tenant_id = seen.tenant_id AND mark.xmin::text = seen.version
 """
 
-# In the order of the SELECT above.
 COLUMNS = [str(f.column) for f in Feature._meta.concrete_fields if f.name not in {"tenant", "day", "computed_at"}]
-_UPSERT = {"columns": ", ".join(COLUMNS), "updates": ", ".join(f"{c} = excluded.{c}" for c in COLUMNS)}
-_REFRESH_ALL_SQL = _REFRESH_SQL.format(narrow="", **_UPSERT)
-# Told which people it is about, the planner takes the index of events instead of reading them all.
-_REFRESH_SOME_SQL = _REFRESH_SQL.format(narrow="AND tenant_id = ANY(%(ids)s::bigint[])", **_UPSERT)
+_WRITTEN = ["day", "computed_at", *COLUMNS]
+_INSERT_SQL = f"INSERT INTO tenants_feature (tenant_id, {', '.join(_WRITTEN)}) SELECT tenant_id, {', '.join(_WRITTEN)}"
+_OR_UPDATE_SQL = f"ON CONFLICT (tenant_id) DO UPDATE SET {', '.join(f'{c} = excluded.{c}' for c in _WRITTEN)}"
+
+# Whoever has no lease any more loses their row.
+_GONE_SQL = "DELETE FROM tenants_feature old WHERE NOT EXISTS (SELECT FROM resident WHERE root = old.tenant_id)"
+_OLD_SQL = "SELECT FROM tenants_feature old WHERE old.tenant_id = computed.tenant_id"
+
+# Of a few people: in one order, so that two who compute the same people wait for each other at most.
+_REFRESH_SOME_SQL = f"""
+{_COMPUTED_SQL.format(these="WHERE id = ANY(%(ids)s::bigint[])", seen=f"seen AS MATERIALIZED ({seen.of_these()})")},
+gone AS ({_GONE_SQL} AND old.tenant_id = ANY(%(ids)s::bigint[])),
+written AS ({_INSERT_SQL} FROM computed ORDER BY tenant_id {_OR_UPDATE_SQL})
+SELECT count(*) FROM resident
+"""  # noqa: S608
+# Of everybody: the events are read into a table first, since PostgreSQL reads with several processes for a new table
+# and never for one that stands. Nobody else writes rows meanwhile, so that they can be written in any order, and by
+# UPDATE: ON CONFLICT locks each row before, which takes half as long again.
+_SEEN_ALL_SQL = f"CREATE TEMP TABLE feature_event ON COMMIT DROP AS {seen.of_everybody()}"
+
+
+def _all_sql(read: str) -> str:
+    return f"""
+{_COMPUTED_SQL.format(these="", seen=read)},
+gone AS ({_GONE_SQL}),
+updated AS (
+    UPDATE tenants_feature old SET {", ".join(f"{c} = computed.{c}" for c in _WRITTEN)}
+    FROM computed WHERE old.tenant_id = computed.tenant_id
+),
+added AS ({_INSERT_SQL} FROM computed WHERE NOT EXISTS ({_OLD_SQL}))
+SELECT count(*) FROM resident
+"""  # noqa: S608
+
+
+_REFRESH_ALL_SQL = _all_sql("seen AS NOT MATERIALIZED (SELECT * FROM feature_event)")
+# In a world of another day (tenants.past) no table can be made, and PostgreSQL reads with one process in any case.
+_REFRESH_THERE_SQL = _all_sql(f"seen AS MATERIALIZED ({seen.of_everybody()})")
 
 
 def since(today: date, days: int) -> datetime:
@@ -273,7 +297,7 @@ def windows(today: date) -> dict[str, Any]:
         "since_30": since(today, 30),
         "since_90": since(today, 90),
         "since_365": since(today, 365),
-        "this_month": today.replace(day=1),
+        "months": today.year * 12 + today.month,
         "merge": timedelta(hours=MERGE_HOURS),
         "late": timedelta(hours=LATE_ACCEPT_HOURS),
         "bad_scores": list(BAD_SCORES),
@@ -311,21 +335,44 @@ def rows_of(tenants: Collection[int]) -> list[int]:
 
 def refresh(*, today: date, now: datetime, tenants: Collection[int] | None = None) -> int:
     """Every feature row (or those of `tenants`) says what is known on `today`; returns how many were written."""
-    only = None if tenants is None else sorted(tenants)
-    params: dict[str, Any] = {**windows(today), "now": now, "only": only}
+    params: dict[str, Any] = {**windows(today), "now": now, "ids": None}
     with transaction.atomic(), connection.cursor() as cursor:
-        # Compiling this statement takes longer than what it saves.
+        # Compiling these statements takes longer than what it saves.
         cursor.execute("SET LOCAL jit = off")
-        params["ids"] = None
         if tenants is not None:
             params["ids"] = rows_of(tenants)
         # Marks are read before the events are, and deleted after: one made in between stays for the next time.
         cursor.execute(_MARKS_SQL, params)
         marks = cursor.fetchall()
-        cursor.execute(_FORGET_SQL, params)
-        cursor.execute(_REFRESH_ALL_SQL if tenants is None else _REFRESH_SOME_SQL, params)
-        written = int(cursor.rowcount)
+        written = _refresh_all(cursor, params) if tenants is None else _refresh_some(cursor, params)
         cursor.execute(_UNMARK_SQL, [[mark[0] for mark in marks], [mark[1] for mark in marks]])
-        if written >= planner.MANY:
-            planner.look_again()
+        planner.look_again_if_grown("tenants_feature", written)
         return written
+
+
+def _refresh_some(cursor: CursorWrapper, params: dict[str, Any]) -> int:
+    cursor.execute(_REFRESH_SOME_SQL, params)
+    return int(cursor.fetchone()[0])
+
+
+def _refresh_all(cursor: CursorWrapper, params: dict[str, Any]) -> int:
+    # Nothing is looked up one by one: a table known as empty would be read anew for each person, while the same
+    # statement fills it.
+    cursor.execute("SET LOCAL work_mem = '128MB'; SET LOCAL enable_nestloop = off")
+    if is_stored := _may_make_tables(cursor):
+        # Nobody else writes rows until the transaction ends.
+        cursor.execute("LOCK TABLE tenants_feature IN SHARE ROW EXCLUSIVE MODE")
+        # A row from another process costs less than the planner thinks.
+        cursor.execute("SET LOCAL parallel_tuple_cost = 0.001")
+        cursor.execute(_SEEN_ALL_SQL, params)
+    cursor.execute(_REFRESH_ALL_SQL if is_stored else _REFRESH_THERE_SQL, params)
+    written = int(cursor.fetchone()[0])
+    if is_stored:
+        cursor.execute("DROP TABLE feature_event")
+    cursor.execute("SET LOCAL enable_nestloop TO DEFAULT")
+    return written
+
+
+def _may_make_tables(cursor: CursorWrapper) -> bool:
+    cursor.execute("SHOW transaction_read_only")
+    return bool(cursor.fetchone()[0] == "off")

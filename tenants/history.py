@@ -103,14 +103,30 @@ _SHADOWS = f"""
             SELECT FROM said JOIN tenants_alias alias ON alias.source = 'phone' AND alias.ref = said.phone
             WHERE said.lease_id = stands.lease_id AND said.is_primary)
     ),
+    merge_then AS MATERIALIZED (
+        SELECT DISTINCT ON (merged_id) merged_id, kept_id FROM tenants_merge
+        WHERE at <= %(known_at)s AND (undone_at IS NULL OR undone_at > %(known_at)s)
+        ORDER BY merged_id, at DESC, id DESC
+    ),
+    -- Where the merges of then end, as tenants/merges.py follows them.
+    root_then AS MATERIALIZED (
+        WITH RECURSIVE up(id, at) AS (
+            SELECT merged_id, kept_id FROM merge_then
+            UNION
+            SELECT up.id, merge_then.kept_id FROM up JOIN merge_then ON merge_then.merged_id = up.at
+        )
+        SELECT id, at AS root FROM up WHERE NOT EXISTS (SELECT FROM merge_then WHERE merged_id = up.at)
+    ),
     tenants_tenant AS MATERIALIZED (
-        SELECT person.id, person.name, merged.kept_id AS merged_into_id
-        FROM tenants_tenant person
-        LEFT JOIN LATERAL (
-            SELECT kept_id FROM tenants_merge
-            WHERE merged_id = person.id AND at <= %(known_at)s AND (undone_at IS NULL OR undone_at > %(known_at)s)
-            ORDER BY at DESC, id DESC LIMIT 1
-        ) merged ON true
+        SELECT person.id, person.name, person.phone, root_then.root AS merged_into_id, person.created_at,
+            -- The latest choice by then; before the first one it was the other.
+            coalesce(
+                (SELECT general FROM tenants_generalchoice WHERE tenant_id = person.id AND at <= %(known_at)s
+                 ORDER BY at DESC, id DESC LIMIT 1),
+                (SELECT NOT general FROM tenants_generalchoice WHERE tenant_id = person.id AND at > %(known_at)s
+                 ORDER BY at, id LIMIT 1),
+                person.general_version) AS general_version
+        FROM tenants_tenant person LEFT JOIN root_then ON root_then.id = person.id
     ),
     tenants_lease AS MATERIALIZED (
         SELECT lease_then.*, claim.before AS renews_id FROM lease_then LEFT JOIN claim ON claim.next = lease_then.id

@@ -152,6 +152,7 @@ def employ(records: Iterable[StaffRecord | BadRecord], *, now: datetime) -> Coun
         {person.user.username: person for person in Staff.objects.select_related("user")},
     )
     phones = {person.phone: name for name, person in staff.rows.items()}
+    wecom = {person.wecom_id.lower(): name for name, person in staff.rows.items() if person.wecom_id}
     held = {
         (member.user.username, member.building_id, member.role): member
         for member in Membership.objects.filter(user__username__in=names).select_related("user")
@@ -168,17 +169,26 @@ def employ(records: Iterable[StaffRecord | BadRecord], *, now: datetime) -> Coun
         elif phones.get(row.phone, row.username) != row.username:
             reason = _("The phone number %(phone)s belongs to %(name)s.")
             counts.refuse(row.line, reason % {"phone": row.phone, "name": phones[row.phone]})
+        elif wecom.get(row.wecom_id.lower(), row.username) != row.username:
+            reason = _("The WeCom account %(account)s belongs to %(name)s.")
+            counts.refuse(row.line, reason % {"account": row.wecom_id, "name": wecom[row.wecom_id.lower()]})
         elif row.username in seen:
             reason = _("The account %(name)s stands in row %(line)s already.")
             counts.refuse(row.line, reason % {"name": row.username, "line": seen[row.username]})
         else:
             seen[row.username] = row.line
             phones[row.phone] = row.username
+            # What a file says nothing of stays as somebody put it.
+            account = {"wecom_id": row.wecom_id} if row.wecom_id else {}
+            if row.wecom_id:
+                wecom[row.wecom_id.lower()] = row.username
             # A technician works on the phone pages; the staff site is for those who look after people and figures.
             is_staff = row.role != Membership.Role.TECHNICIAN
             news = [
                 users.put(row.username, first_name=row.name, is_active=True, is_staff=is_staff),
-                staff.put(row.username, name=row.name, phone=row.phone, skills=list(row.skills), shift=row.shift),
+                staff.put(
+                    row.username, name=row.name, phone=row.phone, skills=list(row.skills), shift=row.shift, **account
+                ),
             ]
             places: list[int | None] = [buildings[code] for code in row.buildings]
             wanted = {(row.username, place, row.role) for place in places or [None]}
@@ -193,7 +203,7 @@ def employ(records: Iterable[StaffRecord | BadRecord], *, now: datetime) -> Coun
         user.set_unusable_password()
     users.save("first_name", "is_active", "is_staff")
     _follow([*staff.new, *members.new], "user")
-    staff.save("name", "phone", "skills", "shift")
+    staff.save("name", "phone", "skills", "shift", "wecom_id")
     members.save("last_day")
     return counts
 

@@ -26,12 +26,15 @@ from django.utils.translation import gettext as _
 from kombu.exceptions import KombuError
 
 from connectors import runs
+from connectors.channels import ReceiptRecord
+from connectors.channels.wechat import receipts as said_of_ours
 from connectors.models import Landed, Run
 from connectors.records import AliasRecord, BadRecord, EventRecord, OptOutRecord, SamePersonRecord, Source
 from connectors.runs import Counts
 from connectors.sources import behaviour, calls, cloudevents, ttlock, wechat
 from tenants import clock, consents, identity, ingest, merges
 from tenants.models import Merge, Tenant
+from tenants.outbox import receipts
 
 log = logging.getLogger(__name__)
 
@@ -49,18 +52,20 @@ class Intake:
     """How the calls of one sender are read, and the source under which they are counted and refused.
 
     `clock` is what a call's time stands under once it is unpacked: of its own clock, or of ours when it came.
+    `receipts` is what it says of messages that we sent, each with its channel.
     """
 
     source: Source
     unpack: Callable[..., Iterator[calls.Told]]
     records: Callable[[int, Any], Sequence[Record]]
     clock: str
+    receipts: Callable[[Any], Iterable[tuple[str, ReceiptRecord]]] = lambda call: ()
 
 
 INTAKES = {
     "segment": Intake(Source.APP, behaviour.unpack, behaviour.records, "timestamp"),
     "cloudevents": Intake(Source.CLOUDEVENTS, cloudevents.unpack, cloudevents.records, "time"),
-    "wechat": Intake(Source.WECHAT, wechat.unpack, wechat.records, "at"),
+    "wechat": Intake(Source.WECHAT, wechat.unpack, wechat.records, "at", said_of_ours),
     "ttlock": Intake(Source.IOT, ttlock.unpack, ttlock.records, "lockDate"),
 }
 
@@ -182,6 +187,7 @@ def _store(rows: Sequence[Landed], *, now: datetime) -> tuple[Counts, dict[int, 
     """What became of the calls in these rows, and the calls themselves by the numbers they were given."""
     kept: dict[int, Any] = {}
     records: list[Record] = []
+    said: dict[str, list[ReceiptRecord]] = defaultdict(list)
     silent = Counts()
     for row in rows:
         intake = INTAKES[row.source]
@@ -192,8 +198,12 @@ def _store(rows: Sequence[Landed], *, now: datetime) -> tuple[Counts, dict[int, 
             kept[number] = told.call
             found = _read(partial(intake.records, number, told.call), number, told.problem)
             records.extend(found)
+            for channel, receipt in intake.receipts(told.call):
+                said[channel].append(receipt)
             silent.repeat(not found)
     counts = keep(records, now=now)
+    for channel, theirs in sorted(said.items()):
+        receipts.take(channel, theirs, now=now)
     counts.add(silent)
     return counts, kept
 

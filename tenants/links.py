@@ -10,8 +10,9 @@ import base64
 import hashlib
 import hmac
 import re
-from collections.abc import Collection
-from datetime import datetime, timedelta
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
 from typing import Literal
 
 from django.conf import settings
@@ -44,23 +45,42 @@ class Revoked(NotUsable):
     """This link has been withdrawn."""
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A link that is to be there."""
+
+    carrier: str
+    tenant: int
+    lease: int
+    purpose: str
+    expires_at: datetime
+
+
 def mint(
     carrier: str, *, tenant: Tenant, lease: Lease, purpose: str, expires_at: datetime, now: datetime
 ) -> tuple[Link, str]:
     """The carrier has its one link; its row and its token. What was minted first stays as it was."""
-    token = _token(carrier)
-    link, _ = Link.objects.get_or_create(
-        carrier=carrier,
-        defaults={
-            "token_hash": _hash(token),
-            "tenant": tenant,
-            "lease": lease,
-            "purpose": purpose,
-            "created_at": now,
-            "expires_at": expires_at,
-        },
-    )
-    return link, token
+    (token,) = mint_many([Wanted(carrier, tenant.pk, lease.pk, purpose, expires_at)], now=now)
+    return Link.objects.get(carrier=carrier), token
+
+
+def mint_many(wanted: Sequence[Wanted], *, now: datetime) -> list[str]:
+    """Each carrier has its one link; their tokens, in that order. What was minted first stays as it was."""
+    tokens = [_token(one.carrier) for one in wanted]
+    rows = [
+        Link(
+            token_hash=_hash(token),
+            tenant_id=one.tenant,
+            lease_id=one.lease,
+            purpose=one.purpose,
+            carrier=one.carrier,
+            created_at=now,
+            expires_at=one.expires_at,
+        )
+        for one, token in zip(wanted, tokens, strict=True)
+    ]
+    Link.objects.bulk_create(rows, ignore_conflicts=True)
+    return tokens
 
 
 def url(token: str) -> str:
@@ -70,7 +90,12 @@ def url(token: str) -> str:
 
 def expiry(lease: Lease, *, now: datetime) -> datetime:
     """When a link sent now stops working: the end of the lease's last day, and 30 days at most."""
-    return min(clock.at(lease.last_day + timedelta(days=1)), now + LIFETIME)
+    return expiry_of(lease.last_day, now=now)
+
+
+def expiry_of(last_day: date, *, now: datetime) -> datetime:
+    """The same for a lease of which only the last day is at hand."""
+    return min(clock.at(last_day + timedelta(days=1)), now + LIFETIME)
 
 
 def find(token: str, *, now: datetime) -> Link:

@@ -5,7 +5,7 @@ from drf_spectacular.views import SpectacularAPIView
 
 from connectors.sources.behaviour import TYPES
 from tenants import views
-from tenants.api import cloudevents, docs, segment, ttlock, wechat
+from tenants.api import cloudevents, docs, receipts, segment, ttlock, wechat
 
 # Segment's addresses, and the short ones to which its script for browsers sends.
 calls = [path(f"v1/{kind}", segment.view(kind), name=f"segment-{kind}") for kind in (*TYPES, "batch")]
@@ -22,6 +22,7 @@ urlpatterns = [
     path("api/events", cloudevents.CloudEvents.as_view(), name="cloudevents"),
     path("api/sources/wechat", wechat.WeChat.as_view(), name="wechat"),
     path("api/sources/ttlock", ttlock.TTLock.as_view(), name="ttlock"),
+    path("api/receipts/<str:channel>", receipts.Receipts.as_view(), name="receipts"),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", docs.page, name="api-docs"),
 ]

@@ -40,8 +40,8 @@ _RELEASE_SQL = f"""
         RETURNING waiting.*, known.tenant_id
     ),
     stored AS (
-        INSERT INTO tenants_event (source, source_id, kind, at, tenant_id, data, recorded_at)
-        SELECT source, source_id, kind, at, tenant_id, data, recorded_at FROM gone WHERE kind <> '{ALSO}'
+        INSERT INTO tenants_event (source, source_id, kind, at, tenant_id, data, recorded_at, attributed_at)
+        SELECT source, source_id, kind, at, tenant_id, data, recorded_at, %(now)s FROM gone WHERE kind <> '{ALSO}'
         ORDER BY source, source_id COLLATE "C"
         ON CONFLICT (source, source_id) DO NOTHING
         RETURNING tenant_id
@@ -73,7 +73,7 @@ _ALL_KNOWN_SQL = """
     JOIN tenants_alias alias ON alias.source = who_source AND alias.ref = who_ref AND alias.tenant_id IS NOT NULL
 """
 _ATTRIBUTE_SQL = f"""
-    UPDATE tenants_event event SET tenant_id = held.tenant_id
+    UPDATE tenants_event event SET tenant_id = held.tenant_id, attributed_at = %(now)s
     FROM ({HELD_SQL}) held
     WHERE held.lease_id = ANY(%(leases)s) AND event.unit_id = held.unit_id AND event.tenant_id IS NULL
       AND event.at >= held.from_at AND event.at < held.to_at
@@ -139,7 +139,7 @@ def attribute(leases: Collection[int], *, now: datetime) -> int:
     if not leases:
         return 0
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(_ATTRIBUTE_SQL, {"leases": list(leases)})
+        cursor.execute(_ATTRIBUTE_SQL, {"leases": list(leases), "now": now})
         owners = [row[0] for row in cursor.fetchall()]
         features.mark(owners, now=now)
     return len(owners)

@@ -9,10 +9,13 @@ from typing import Any
 import pytest
 from django.db import IntegrityError, connection, connections, transaction
 
+from connectors.channels import Answer, Outcome
+from connectors.channels.phone import Phone
 from connectors.models import PhoneMessage
-from tenants import clock, codes, consents, links, outbox
+from tenants import clock, codes, consents, links, outbox, recalling
 from tenants.models import Attempt, Link, Message, Pause, Tenant
-from tenants.outbox import Draft
+from tenants.outbox import Draft, claiming, envelopes, marking, rules
+from tenants.outbox.marking import Said
 from tests.makers import NOW, TODAY, make_announcement, make_lease, make_tenant
 
 pytestmark = pytest.mark.django_db
@@ -70,8 +73,9 @@ def test_a_refusal_between_queue_and_send_is_heard() -> None:
 
 
 def test_the_refusal_is_heard_because_it_is_asked_at_sending(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The red twin: without the last check the same refusal comes too late."""
-    monkeypatch.setattr(outbox.draining.rules, "judge", lambda *_, **__: {})
+    """The red twin: without taking back and without the last check the same refusal comes too late."""
+    monkeypatch.setattr(recalling, "offers", lambda *_, **__: 0)
+    monkeypatch.setattr(rules, "judge", lambda *_, **__: {})
     tenant = make_tenant()
     outbox.post(draft(tenant), now=NOW)
     consents.refuse_marketing(tenant, now=NOW, proof="R")
@@ -183,10 +187,10 @@ def lapse() -> None:
 def test_a_worker_that_died_while_sending_leaves_one_message(had_sent: bool) -> None:
     tenant = make_tenant()
     outbox.post(draft(tenant), now=NOW)
-    claims, _ = outbox.draining._claim("phone", now=NOW, limit=10)
+    claims, _ = claiming.claim(Phone, now=NOW, limit=10)
     if had_sent:  # it died between the provider's answer and the mark
-        message = Message.objects.select_related("tenant__merged_into").get()
-        outbox.draining.channel("phone").send(outbox.draining._envelope(message, now=NOW))
+        (sealed,) = envelopes.seal([claims[0].message], Phone, now=NOW).values()
+        Phone().send(sealed.envelope)
     assert outbox.drain(now=NOW) == {}  # while the claim holds, nobody else sends
     lapse()
     outbox.drain(now=NOW)
@@ -199,11 +203,12 @@ def test_a_worker_that_died_while_sending_leaves_one_message(had_sent: bool) -> 
 
 def test_a_worker_that_overslept_its_claim_marks_nothing() -> None:
     outbox.post(draft(make_tenant()), now=NOW)
-    (late,), _ = outbox.draining._claim("phone", now=NOW, limit=10)
+    (late,), _ = claiming.claim(Phone, now=NOW, limit=10)
+    sealed = envelopes.seal([late.message], Phone, now=NOW)[late.message]
     lapse()
     outbox.drain(now=NOW)
-    failed = outbox.draining.Answer(outbox.draining.Outcome.FAILED, detail="late")
-    assert outbox.draining._mark(late, failed, now=NOW) == "fenced"
+    failed = Said(late, sealed, Answer(Outcome.FAILED, detail="late"))
+    assert marking.mark("phone", [failed], now=NOW) == {"fenced": 1}
     assert state_of()[0] == "accepted"
 
 
@@ -213,7 +218,7 @@ def test_one_message_that_cannot_be_sent_does_not_hold_up_the_others(monkeypatch
     outbox.post_many([draft(t, f"push:{t.pk}") for t in (nobody, *tenants)], now=NOW)
     outbox.drain(now=NOW)
     assert len(received()) == 3
-    assert state_of(f"push:{nobody.pk}") == ("failed", "no number")
+    assert state_of(f"push:{nobody.pk}") == ("failed", "在这个渠道上没有地址。")
 
 
 @pytest.mark.parametrize("channel", ["phone", "*"])
@@ -279,7 +284,7 @@ def test_four_workers_send_two_hundred_messages_once_each() -> None:
 
 def test_a_provider_that_cannot_be_asked_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     outbox.post(draft(make_tenant(), "push:1"), now=NOW)
-    outbox.draining._claim("phone", now=NOW, limit=1)
+    claiming.claim(Phone, now=NOW, limit=1)
     lapse()
     outbox.post(draft(make_tenant(), "push:2"), now=NOW)
 

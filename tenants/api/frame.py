@@ -6,6 +6,7 @@ import base64
 import binascii
 import logging
 import zlib
+from abc import ABC, abstractmethod
 from collections.abc import Collection
 from typing import Any
 
@@ -48,7 +49,7 @@ class Anything(BaseContentNegotiation):
         return renderers[0], renderers[0].media_type
 
 
-class Sender(APIView):
+class Sender(APIView, ABC):
     """An address that takes calls from outside. No session, no cookie: a key or a signature in the call itself."""
 
     authentication_classes: Any = []
@@ -56,8 +57,9 @@ class Sender(APIView):
     renderer_classes = [JSONRenderer]
     content_negotiation_class = Anything
 
+    @abstractmethod
     def refuse(self, status: int, sentence: str) -> HttpResponse:
-        raise NotImplementedError
+        """The sentence as this sender's own protocol says what is wrong."""
 
     def handle_exception(self, exc: Exception) -> Any:
         if isinstance(exc, Refused):

@@ -5,9 +5,22 @@ from tenants.models.happened import DirtyTenant, DoorMonth, Event, Feature, Tena
 from tenants.models.leased import Lease, LeaseRevision, LeaseTenant, WaitingContract
 from tenants.models.owed import Grant, Perk
 from tenants.models.ran import Clock, JobRun
-from tenants.models.told import Attempt, Click, Link, Message, Pause
+from tenants.models.sending import Decision, Epoch, Holdout, Pause, Receipt, Switching, Throttle
+from tenants.models.told import Attempt, Click, Link, Message
 from tenants.models.where import Announcement, Building, Device, Flat, Unit
-from tenants.models.who import Alias, Consent, Membership, Merge, Staff, Tenant, User
+from tenants.models.who import (
+    Alias,
+    Consent,
+    ConsentText,
+    GeneralChoice,
+    Membership,
+    Merge,
+    Preference,
+    Staff,
+    Tenant,
+    User,
+)
+from tenants.models.worded import Template, TemplateVersion
 
 __all__ = [
     "Alias",
@@ -17,14 +30,19 @@ __all__ = [
     "Click",
     "Clock",
     "Consent",
+    "ConsentText",
     "ContractDecision",
+    "Decision",
     "Device",
     "DirtyTenant",
     "DoorMonth",
+    "Epoch",
     "Event",
     "Feature",
     "Flat",
+    "GeneralChoice",
     "Grant",
+    "Holdout",
     "JobRun",
     "Lease",
     "LeaseRevision",
@@ -35,9 +53,15 @@ __all__ = [
     "Message",
     "Pause",
     "Perk",
+    "Preference",
+    "Receipt",
     "Staff",
+    "Switching",
+    "Template",
+    "TemplateVersion",
     "Tenant",
     "TenantTag",
+    "Throttle",
     "Unit",
     "User",
     "WaitingContract",

@@ -28,6 +28,8 @@ class JobRun(models.Model):
     stage = models.CharField(_("stage"), max_length=64, blank=True)
     counts = models.JSONField(_("counts"), default=dict)
     error = models.TextField(_("error"), blank=True)
+    # Each time it was run: when, and at which stage it broke off ("" if it came to its end).
+    times = models.JSONField(default=list)  # [{"at": "2025-12-01T02:00:00+00:00", "broke_off": ""}, …]
 
     class Meta:
         verbose_name = _("job run")

@@ -1,7 +1,8 @@
 """What we told them: messages, attempts, links and clicks."""
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import Q
+from django.db.models import Case, F, Q, When
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
@@ -16,7 +17,7 @@ class Message(models.Model):
     class Class(models.TextChoices):
         MARKETING = "marketing", _("marketing")
         SERVICE = "service", _("service")
-        CODE = "code", _("code")
+        CODE = "code", pgettext_lazy("message", "code")
         STAFF = "staff", _("staff")
         SYSTEM = "system", _("system")
 
@@ -41,15 +42,28 @@ class Message(models.Model):
     user = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
     lease = models.ForeignKey(Lease, on_delete=models.PROTECT, null=True, related_name="+")
     channel = models.CharField(_("channel"), max_length=16)
+    # Where it is tried next once this channel has certainly not taken it; never while that is unknown.
+    route = ArrayField(models.CharField(max_length=16), default=list, db_default=[], verbose_name=_("then by"))
     text = models.CharField(_("text"), max_length=500)  # a code's digits are never here: "{code}" is
+    # channel → {"template": the provider's code, "values": {name: text}}, for channels that send templates only;
+    # or {"text"}, where a channel says it in other words
+    forms = models.JSONField(default=dict, db_default={})
+    priority = models.SmallIntegerField(
+        _("priority"), default=0, db_default=0
+    )  # the greater wins the tenant's attention
     link_purpose = models.CharField(max_length=16, blank=True)  # a link is rendered when it is sent
     claims = models.ForeignKey(Announcement, on_delete=models.PROTECT, null=True, related_name="+")
     stops_on_answer = models.BooleanField(default=False)  # cancelled once the lease is renewed or noticed
+    after_repairs = models.BooleanField(default=False, db_default=False)  # waits while something is to be put right
     state = models.CharField(_("state"), max_length=12, choices=State.choices, default=State.PLANNED)
     reason = models.CharField(_("reason"), max_length=200, blank=True)  # why suppressed, expired, parked …
     not_before = models.DateTimeField(_("not before"))
     deadline = models.DateTimeField(_("deadline"))
     attempt = models.PositiveIntegerField(_("attempt"), default=0)  # also the fencing token
+    failures = models.PositiveIntegerField(default=0, db_default=0)  # tries that count; "slow down" does not
+    # It stood in a database that was restored: it may have gone before, so the provider is asked before it is sent.
+    doubtful = models.BooleanField(default=False, db_default=False)
+    recalled = models.BooleanField(default=False, db_default=False)  # refused or answered while it was claimed
     lease_until = models.DateTimeField(null=True)  # the claim's, by the database's clock
     created_at = models.DateTimeField(_("created"))
     sent_at = models.DateTimeField(_("accepted at"), null=True)
@@ -70,10 +84,18 @@ class Message(models.Model):
         ]
         indexes = [
             models.Index(fields=["not_before", "id"], name="message_due", condition=Q(state__in=["planned", "queued"])),
-            models.Index(
-                fields=["not_before", "id"], name="message_due_code", condition=Q(state="queued", klass="code")
-            ),
             models.Index(fields=["lease_until"], name="message_sending", condition=Q(state="sending")),
+            # The order in which a channel's messages are claimed (tenants/outbox/claiming.py).
+            models.Index(
+                F("channel"),
+                Case(When(klass="code", then=0), default=1),
+                F("priority").desc(),
+                F("not_before"),
+                F("id"),
+                name="message_claim",
+                condition=Q(state="queued"),
+            ),
+            models.Index(fields=["channel", "not_before"], name="message_unknown", condition=Q(state="unknown")),
             models.Index(fields=["tenant", "klass", "sent_at"], name="message_of_tenant"),
         ]
 
@@ -97,24 +119,10 @@ class Attempt(models.Model):
         verbose_name = _("attempt")
         verbose_name_plural = _("attempts")
         constraints = [models.UniqueConstraint(fields=["message", "number"], name="attempt_once")]
+        indexes = [models.Index(fields=["channel", "provider_ref"], name="attempt_ref", condition=~Q(provider_ref=""))]
 
     def __str__(self) -> str:
         return f"{self.message_id}#{self.number} {self.outcome}"
-
-
-class Pause(models.Model):
-    """A channel that a person has stopped; "*" stops everything."""
-
-    channel = models.CharField(_("channel"), max_length=16, unique=True)
-    by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
-    at = models.DateTimeField(_("at"))
-
-    class Meta:
-        verbose_name = _("paused channel")
-        verbose_name_plural = _("paused channels")
-
-    def __str__(self) -> str:
-        return self.channel
 
 
 class Link(models.Model):

@@ -2,10 +2,13 @@
 
 from django.contrib.auth.models import AbstractUser
 from django.contrib.postgres.fields import ArrayField
+from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
 
+from connectors.records import WECOM_ID
 from tenants.models.where import Building, Unit
 
 
@@ -52,10 +55,23 @@ class Staff(models.Model):
     phone = models.CharField(_("phone"), max_length=32, unique=True)
     skills = ArrayField(models.CharField(max_length=16), default=list, verbose_name=_("skills"))
     shift = models.CharField(_("shift"), max_length=16, blank=True)  # "08:00-20:00"
+    # Their account in WeCom, where words to staff may go.
+    wecom_id = models.CharField(
+        _("WeCom account"),
+        max_length=64,
+        blank=True,
+        db_default="",
+        validators=[
+            RegexValidator(rf"^{WECOM_ID.pattern}\Z", _("Letters, digits and _-.@, beginning with one of the former."))
+        ],
+    )
 
     class Meta:
         verbose_name = _("member of staff")
         verbose_name_plural = _("members of staff")
+        constraints = [
+            models.UniqueConstraint(Lower("wecom_id"), condition=~Q(wecom_id=""), name="wecom_id_once"),
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -77,6 +93,47 @@ class Tenant(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class GeneralChoice(models.Model):
+    """A change of `general_version`, of one row of a person: what it was on any day. Only ever added to."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="+")
+    general = models.BooleanField(_("chose the general version"))
+    at = models.DateTimeField(_("at"))
+
+    class Meta:
+        verbose_name = _("choice of the general version")
+        verbose_name_plural = _("choices of the general version")
+        indexes = [models.Index(fields=["tenant", "at"], name="general_choice_of_tenant")]
+
+    def __str__(self) -> str:
+        return f"{self.tenant_id} {self.general}"
+
+
+class Preference(models.Model):
+    """The hours of Shanghai in which a person likes to hear offers; none: any. The latest holds. Only ever added to."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="+")
+    first_hour = models.PositiveSmallIntegerField(_("from (hour)"), null=True)
+    end_hour = models.PositiveSmallIntegerField(_("until (hour)"), null=True)  # not in it
+    proof = models.CharField(_("proof"), max_length=200)
+    at = models.DateTimeField(_("at"))
+
+    class Meta:
+        verbose_name = _("preferred hours")
+        verbose_name_plural = _("preferred hours")
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(first_hour__isnull=True, end_hour__isnull=True)
+                | Q(first_hour__lt=F("end_hour"), end_hour__lte=24),
+                name="preference_is_a_span",
+            ),
+        ]
+        indexes = [models.Index(fields=["tenant", "at"], name="preference_of_tenant")]
+
+    def __str__(self) -> str:
+        return f"{self.tenant_id} {self.first_hour}-{self.end_hour}"
 
 
 class Alias(models.Model):
@@ -137,6 +194,22 @@ class Merge(models.Model):
         return f"{self.merged_id} → {self.kept_id}"
 
 
+class ConsentText(models.Model):
+    """Words under which somebody said yes or no, exactly as they were shown; appended to, never changed."""
+
+    digest = models.CharField(max_length=64, unique=True)  # SHA-256 of the text, hex
+    version = models.CharField(_("text version"), max_length=32)
+    text = models.TextField(_("text"))
+    recorded_at = models.DateTimeField(_("first shown"))
+
+    class Meta:
+        verbose_name = _("text of a consent")
+        verbose_name_plural = _("texts of consents")
+
+    def __str__(self) -> str:
+        return f"{self.version} {self.digest[:8]}"
+
+
 class Consent(models.Model):
     """One line of the append-only consent ledger; the latest line per purpose and channel holds."""
 
@@ -152,6 +225,10 @@ class Consent(models.Model):
     at = models.DateTimeField(_("at"))
     text_version = models.CharField(_("text version"), max_length=32)
     proof = models.CharField(_("proof"), max_length=200)
+    # What was shown where we asked ourselves; of what others tell us we know the version alone.
+    text = models.ForeignKey(ConsentText, on_delete=models.PROTECT, null=True, related_name="+", verbose_name=_("text"))
+    # Where it was said on a page of ours: {"page", "link", "address", "device"}, the last two as keyed hashes.
+    evidence = models.JSONField(_("evidence"), default=dict, db_default={}, blank=True)
     recorded_at = models.DateTimeField()
 
     class Meta:

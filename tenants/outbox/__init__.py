@@ -6,8 +6,10 @@
                              ├──► failed | dead
                              └──► unknown ──► accepted | delivered | undelivered | failed | queued | parked
 
-`posting` writes messages, `draining` sends what is due, `rules` says what may no longer be sent,
-`keeping` is what a person does and sees. A database trigger guards the lawful moves (migration 0003).
+`posting` writes messages, `tenants.recalling` takes offers back. `draining` sends what is due: `claiming`,
+`rules` (what may no longer be sent), `envelopes`, `calling`, `marking`; `resolving` clears up what is unknown,
+`receipts` hears what providers say later. `gates` stop and release channels, `keeping` is what a person does and
+sees. Database triggers guard the lawful moves (migrations 0003 and 0016).
 PostgreSQL is the truth; the broker is a doorbell that may be lost.
 """
 

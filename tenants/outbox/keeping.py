@@ -10,11 +10,12 @@ from datetime import datetime
 from pathlib import Path
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models import Count, Min
 from kombu import Connection
 from kombu.exceptions import KombuError
 
-from tenants.models import Message
+from tenants.models import Decision, Message, User
 from tenants.outbox.posting import ring
 
 State = Message.State
@@ -51,29 +52,58 @@ def broker_answers() -> bool:
     return True
 
 
-def park(message_id: int, *, now: datetime) -> None:
+def park(message_id: int, *, by: User | None = None, why: str = "", now: datetime) -> None:
     """The message, whose sending ended in doubt, waits for a person. Raises `NotMovable`."""
-    _move_one(message_id, State.UNKNOWN, State.PARKED, reason="parked by a person", now=now)
+    _move_one(message_id, State.UNKNOWN, State.PARKED, by=by, why=why or "parked by a person", now=now)
 
 
-def release(message_id: int | None = None, *, now: datetime) -> int:
-    """That parked message, or every one, is queued again; says how many. Raises `NotMovable` for one that is not."""
+def release(message_id: int | None = None, *, by: User | None = None, why: str = "", now: datetime) -> int:
+    """That parked message, or every one, is queued again; says how many. Raises `NotMovable` for one that is not.
+
+    Whoever releases says that it has not arrived: it is sent once more, if it still may be.
+    """
     if message_id is not None:
-        _move_one(message_id, State.PARKED, State.QUEUED, reason="", now=now)
+        _move_one(message_id, State.PARKED, State.QUEUED, by=by, why=why, now=now)
         released = 1
     else:
-        parked = Message.objects.filter(state=State.PARKED)
-        released = parked.update(state=State.QUEUED, reason="", changed_at=now)
+        parked = list(Message.objects.filter(state=State.PARKED).values_list("pk", flat=True))
+        released = sum(_moved(pk, State.PARKED, State.QUEUED, by=by, why=why, now=now) for pk in parked)
     if released:
         ring()
     return released
 
 
-def _move_one(message_id: int, old: Message.State, new: Message.State, *, reason: str, now: datetime) -> None:
-    message = Message.objects.filter(pk=message_id)
-    if message.filter(state=old).update(state=new, reason=reason, changed_at=now):
+def give_up(message_id: int, *, by: User | None, why: str = "", now: datetime) -> None:
+    """The parked message is not sent again: it has arrived, or it no longer matters. Raises `NotMovable`."""
+    _move_one(message_id, State.PARKED, State.CANCELLED, by=by, why=why, now=now)
+
+
+VERDICTS = {
+    State.PARKED: Decision.Verdict.PARKED,
+    State.QUEUED: Decision.Verdict.RELEASED,
+    State.CANCELLED: Decision.Verdict.CANCELLED,
+}
+
+
+def _move_one(
+    message_id: int, old: Message.State, new: Message.State, *, by: User | None, why: str, now: datetime
+) -> None:
+    if _moved(message_id, old, new, by=by, why=why, now=now):
         return
-    state = message.values_list("state", flat=True).first()
+    state = Message.objects.filter(pk=message_id).values_list("state", flat=True).first()
     if state is None:
         raise NotMovable(f"There is no message {message_id}.")
     raise NotMovable(f"Message {message_id} is {state}, and only one that is {old} can become {new}.")
+
+
+@transaction.atomic
+def _moved(
+    message_id: int, old: Message.State, new: Message.State, *, by: User | None, why: str, now: datetime
+) -> bool:
+    changes: dict[str, object] = {"state": new, "reason": why[:200], "changed_at": now}
+    if new == State.QUEUED:
+        changes |= {"doubtful": False, "not_before": now, "reason": ""}
+    if not Message.objects.filter(pk=message_id, state=old).update(**changes):
+        return False
+    Decision.objects.create(message_id=message_id, verdict=VERDICTS[new], by=by, why=why[:200], at=now)
+    return True

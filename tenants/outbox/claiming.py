@@ -1,0 +1,168 @@
+"""Claiming: who may send which messages now, decided in one short transaction.
+
+The claim's number, `attempt`, is its fencing token: a worker that slept through its claim marks nothing.
+The claim ends at a time of the database's clock.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.db import connection, transaction
+
+from connectors.channels import Channel
+from tenants.models import Message
+from tenants.outbox import rules
+
+# What is left of the claim when its message is handed over: more than any channel's whole time-out.
+LEFT = 1 / 4
+
+# As the index `message_claim` has them: codes first, somebody is looking at their phone; then what matters more.
+CLAIMABLE = """
+    SELECT id FROM tenants_message
+    WHERE state = 'queued' AND channel = %(channel)s AND not_before <= %(now)s
+      AND NOT EXISTS (SELECT FROM tenants_pause WHERE channel IN ('*', %(channel)s))
+    ORDER BY CASE WHEN klass = 'code' THEN 0 ELSE 1 END, priority DESC, not_before, id
+    LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+"""
+# Two workers with two offers for one person: the second waits here and then sees the first. A person who was
+# merged is locked as the one person they are.
+LOCK_PERSONS = """
+    SELECT FROM tenants_tenant WHERE id IN (
+        SELECT coalesce(t.merged_into_id, t.id) FROM tenants_message m JOIN tenants_tenant t ON t.id = m.tenant_id
+        WHERE m.id = ANY(%s) AND m.klass = 'marketing'
+    ) ORDER BY id FOR NO KEY UPDATE
+"""
+SETTLE = """
+    UPDATE tenants_message m
+    SET state = CASE WHEN v.state IN ('later', 'next') THEN 'queued' ELSE v.state END,
+        channel = CASE WHEN v.state = 'next' THEN m.route[1] ELSE m.channel END,
+        route = CASE WHEN v.state = 'next' THEN m.route[2:] ELSE m.route END,
+        not_before = coalesce(v.moment, m.not_before), reason = v.reason, changed_at = %(now)s
+    FROM unnest(%(ids)s::bigint[], %(states)s::text[], %(reasons)s::text[], %(moments)s::timestamptz[])
+        AS v (id, state, reason, moment)
+    WHERE m.id = v.id
+"""
+CLAIM = """
+    WITH claimed AS (
+        UPDATE tenants_message SET state = 'sending', attempt = attempt + 1, recalled = false, reason = '',
+            changed_at = %(now)s, lease_until = clock_timestamp() + make_interval(secs => %(seconds)s)
+        WHERE id = ANY(%(ids)s) RETURNING id, attempt
+    )
+    INSERT INTO tenants_attempt (message_id, number, channel, outcome, provider_ref, detail, started_at)
+    SELECT id, attempt, %(channel)s, '', '', '', %(now)s FROM claimed
+    RETURNING message_id, number
+"""
+STILL_OURS = """
+    SELECT id, attempt FROM tenants_message
+    WHERE id = ANY(%(ids)s) AND state = 'sending' AND NOT recalled
+      AND lease_until > clock_timestamp() + make_interval(secs => %(left)s)
+      AND NOT EXISTS (SELECT FROM tenants_pause WHERE channel IN ('*', %(channel)s))
+"""
+LAPSED = """
+    UPDATE tenants_message SET state = 'unknown', lease_until = NULL, not_before = %(now)s, changed_at = %(now)s
+    WHERE id IN (
+        SELECT id FROM tenants_message WHERE state = 'sending' AND lease_until < clock_timestamp()
+        LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+    )
+"""
+# One row a channel: workers pass it one after the other, for as long as a claim takes.
+ALLOWANCE = """
+    INSERT INTO tenants_throttle AS t (channel, since, taken) VALUES (%(channel)s, clock_timestamp(), 0)
+    ON CONFLICT (channel) DO UPDATE SET (since, taken) = (
+        SELECT CASE WHEN is_over THEN clock_timestamp() ELSE t.since END, CASE WHEN is_over THEN 0 ELSE t.taken END
+        FROM (SELECT t.since <= clock_timestamp() - make_interval(secs => %(per)s) AS is_over) AS _
+    )
+    RETURNING taken
+"""
+TAKEN = "UPDATE tenants_throttle SET taken = taken + %(n)s WHERE channel = %(channel)s"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to send one message, once."""
+
+    message: int
+    attempt: int
+
+
+@transaction.atomic
+def claim(way: type[Channel], *, now: datetime, limit: int) -> tuple[list[Claim], Counter[str]]:
+    """What may be sent is claimed by us; what may not is settled or put off, with its reason."""
+    name = way.name
+    with connection.cursor() as cursor:
+        if way.per_second is not None:
+            cursor.execute(ALLOWANCE, {"channel": name, "per": way.per.total_seconds()})
+            limit = min(limit, way.per_second - cursor.fetchone()[0])
+        if limit <= 0:
+            return [], Counter()
+        cursor.execute(CLAIMABLE, {"now": now, "channel": name, "limit": limit})
+        ids = [row[0] for row in cursor.fetchall()]
+        if not ids:
+            return [], Counter()
+        cursor.execute(LOCK_PERSONS, [ids])
+        verdicts = rules.judge(ids, channel=name, now=now)
+        _settle(cursor, verdicts, now=now)
+        free = [i for i in ids if i not in verdicts]
+        cursor.execute(CLAIM, {"ids": free, "channel": name, "now": now, "seconds": settings.OUTBOX_CLAIM_SECONDS})
+        attempts = dict(cursor.fetchall())
+        if way.per_second is not None:
+            cursor.execute(TAKEN, {"channel": name, "n": len(attempts)})
+    claims = [Claim(i, attempts[i]) for i in free if i in attempts]
+    return claims, Counter(state for state, _reason, _moment in verdicts.values())
+
+
+def _settle(cursor: Any, verdicts: dict[int, rules.Verdict], *, now: datetime) -> None:
+    if not verdicts:
+        return
+    states, reasons, moments = zip(*verdicts.values(), strict=True)
+    columns = {"states": list(states), "reasons": [str(reason) for reason in reasons], "moments": list(moments)}
+    cursor.execute(SETTLE, {"ids": list(verdicts), **columns, "now": now})
+
+
+def still_ours(claims: Sequence[Claim], *, channel: str) -> set[Claim]:
+    """The claims whose messages may be handed over this very moment: nobody refused, stopped or took them meanwhile."""
+    ids = [claim.message for claim in claims]
+    left = settings.OUTBOX_CLAIM_SECONDS * LEFT
+    with connection.cursor() as cursor:
+        cursor.execute(STILL_OURS, {"ids": ids, "channel": channel, "left": left})
+        ours = {Claim(*row) for row in cursor.fetchall()}
+    return ours.intersection(claims)
+
+
+def seconds_until_allowed(way: type[Channel], *, now: datetime) -> float:
+    """How long the channel's limit still holds back what is due; 0 where it holds nothing back."""
+    if way.per_second is None or not _is_due(way.name, now=now):
+        return 0.0
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT extract(epoch FROM since + make_interval(secs => %(per)s) - clock_timestamp())
+            FROM tenants_throttle WHERE channel = %(name)s
+            """,
+            {"per": way.per.total_seconds(), "name": way.name},
+        )
+        row = cursor.fetchone()
+    return max(float(row[0]), 0.01) if row else 0.0
+
+
+def _is_due(channel: str, *, now: datetime) -> bool:
+    return Message.objects.filter(state=Message.State.QUEUED, channel=channel, not_before__lte=now).exists()
+
+
+def let_lapse(*, now: datetime, limit: int) -> int:
+    """Claims that ran out are unknown, never queued: their messages may have gone. Says how many there were."""
+    with connection.cursor() as cursor:
+        cursor.execute(LAPSED, {"now": now, "limit": limit})
+        lapsed: int = cursor.rowcount
+    return lapsed
+
+
+def groups(claims: Sequence[Claim], size: int) -> list[Sequence[Claim]]:
+    """The claims in groups of at most `size`, in their order."""
+    return [claims[at : at + size] for at in range(0, len(claims), size)]

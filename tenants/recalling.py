@@ -1,0 +1,39 @@
+"""Taking offers back: who has just refused hears none, not even one that is claimed already.
+
+Apart from the outbox, because the consent ledger calls it in the transaction that records a refusal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+
+from django.conf import settings
+from django.db import connection
+from django.utils.translation import gettext as _
+from django.utils.translation import override
+
+# What waits for a channel that was refused is looked at again when it is claimed: another channel may remain.
+RECALL = """
+    UPDATE tenants_message m
+    SET state = CASE WHEN state = 'queued' THEN 'suppressed' ELSE state END, recalled = state = 'sending',
+        reason = CASE WHEN state = 'queued' THEN %(reason)s ELSE reason END, changed_at = %(now)s
+    WHERE klass = 'marketing' AND tenant_id IN (
+        SELECT id FROM tenants_tenant
+        WHERE coalesce(merged_into_id, id) IN (
+            SELECT coalesce(merged_into_id, id) FROM tenants_tenant WHERE id = ANY(%(tenants)s)))
+      AND (state IN ('queued', 'sending') AND %(channel)s = 'any' OR state = 'sending' AND channel = %(channel)s)
+"""
+
+
+def offers(tenants: Collection[int], *, channel: str = "any", now: datetime) -> int:
+    """Offers to these persons, on that channel, are not sent: what waits is dropped, what is claimed is held back.
+
+    Says how many there were. Only what is being handed over at this very moment can no longer be held back.
+    """
+    with override(settings.LANGUAGE_CODE):
+        reason = _("The tenant does not consent to offers.")
+    with connection.cursor() as cursor:
+        cursor.execute(RECALL, {"tenants": list(tenants), "channel": channel, "reason": reason, "now": now})
+        recalled: int = cursor.rowcount
+    return recalled

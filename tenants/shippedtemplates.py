@@ -1,0 +1,72 @@
+"""The templates that come with the product, as data: of those channels that send approved templates alone. None has a
+provider's number yet: an installation has them approved and saves the number it is given (docs/templates.md).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+LAST_DAY = {"name": "last_day", "value": "last_day", "kind": "text", "most": 12, "fallback": "近期"}
+ROOM = {"name": "room", "value": "room", "kind": "text", "most": 20, "fallback": "您的房间"}
+CODE = {"name": "code", "value": "code", "kind": "code", "most": 6, "fallback": ""}
+
+# What a step says in its own words travels where a provider takes our words. An SMS gives one fact and the way in.
+OFFERS = {
+    "renewal-letter": (
+        "您的居住信",
+        "您的租约{last_day}到期，续租方案和这一年的记录已经备好，凭手机号在 {door} 查看，",
+    ),
+    "renewal-terms": ("租期与月租", "您的租约{last_day}到期，各租期的月租已经公布，凭手机号在 {door} 对比，"),
+    "renewal-choices": ("续租、换房或不续", "您的租约{last_day}到期，续租、换房或者不续，凭手机号在 {door} 选，"),
+}
+REFUSE = "拒收请回复R"
+
+
+def _offers() -> list[dict[str, Any]]:
+    return [
+        {
+            "channel": "sms",
+            "code": code,
+            "klass": "marketing",
+            "name": name,
+            "text": text + REFUSE,
+            "fields": [LAST_DAY],
+        }
+        for code, (name, text) in OFFERS.items()
+    ]
+
+
+def _care() -> list[dict[str, Any]]:
+    sms = {
+        "care-repair": (
+            "报修久等之后",
+            "您在{room}报修的问题已处理完。这次让您久等了，抱歉。若没修好，请在 App 里告诉我们。",
+        ),
+        "care-rating": (
+            "差评之后",
+            "您对{room}的这次维修不满意，我们看到了，抱歉。哪里还没修好，请在 App 里告诉我们。",
+        ),
+    }
+    found: list[dict[str, Any]] = []
+    for code, (name, text) in sms.items():
+        facts = {"code": code, "klass": "service", "name": name}
+        found.append({**facts, "channel": "sms", "text": text, "fields": [ROOM]})
+        for channel in ("wechat", "wechat_subscribe"):
+            thing = {**ROOM, "name": "thing1", "kind": "thing"}
+            said = "处理结果：已处理完" if code == "care-repair" else "处理结果：已收到您的评价，将再联系您"
+            found.append({**facts, "channel": channel, "text": f"报修房间：{{thing1}}\n{said}", "fields": [thing]})
+    return found
+
+
+TEMPLATES: list[dict[str, Any]] = [
+    *_offers(),
+    *_care(),
+    {
+        "channel": "sms",
+        "code": "code",
+        "klass": "code",
+        "name": "验证码",
+        "text": "您的验证码是 {code}，请勿告诉他人。",
+        "fields": [CODE],
+    },
+]

@@ -1,0 +1,190 @@
+"""The pages of templates: listed, previewed on a tenant, saved as versions, refused in words, tested on oneself."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from campaigns import drafts, shipping
+from campaigns.models import Playbook, PlaybookVersion, StepVersion
+from connectors.models import PhoneMessage
+from renewal import bookwords
+from tenants import clock, templating
+from tenants.models import Message, Staff, Template, TemplateVersion, User
+from tenants.outbox import drain
+from tests.book_forms import Visit
+from tests.makers import NOW, TODAY, make_building, make_lease, make_tenant, make_unit
+from tests.test_segment_pages import client_of, get
+
+pytestmark = pytest.mark.django_db
+
+ALL = "/admin/templates/"
+FIELDS = {
+    "field.name": ["last_day", ""],
+    "field.value": ["last_day", "last_day"],
+    "field.kind": ["text", "text"],
+    "field.most": ["12", ""],
+    "field.fallback": ["近期", ""],
+}
+OFFER = "您的租约{last_day}到期，凭手机号在 {door} 查看，拒收请回复R"
+
+
+@pytest.fixture(autouse=True)
+def _today() -> None:
+    clock.set_to(NOW)
+    templating.ship(now=NOW)
+
+
+def address(channel: str = "sms", code: str = "renewal-letter") -> str:
+    return f"{ALL}{Template.objects.get(channel=channel, code=code).pk}/"
+
+
+def typed(do: str, **more: Any) -> dict[str, Any]:
+    return {"do": do, "seen": "1", "provider_id": "SMS_654321", "text": OFFER, "note": "", **FIELDS, **more}
+
+
+def resident() -> None:
+    unit = make_unit(building=make_building())
+    make_lease(make_tenant("林晓"), unit, last_day=TODAY + timedelta(days=40))
+
+
+def test_the_list_says_what_is_sent_and_what_waits() -> None:
+    client = client_of("hq")
+    assert "10 个模板尚未获批" in get(client, ALL)
+    assert client.post(address(), typed("save")).status_code == 302
+    said = get(client, ALL)
+    assert "9 个模板尚未获批" in said
+    assert "第 2 版" in said
+    assert "9 templates have no approval yet" in get(client, ALL, "en")
+
+
+def test_a_version_is_added_and_the_one_before_stays() -> None:
+    client = client_of("hq")
+    client.post(address(), typed("save", note="已获批"))
+    rows = TemplateVersion.objects.filter(template__code="renewal-letter").order_by("number")
+    assert list(rows.values_list("number", "provider_id", "note")) == [(1, "", ""), (2, "SMS_654321", "已获批")]
+    assert rows[1].fields == [{"name": "last_day", "value": "last_day", "kind": "text", "most": 12, "fallback": "近期"}]
+    assert rows[0].text in get(client, f"{address()}?like=1")
+
+
+def test_it_reads_as_a_tenant_would_read_it() -> None:
+    resident()
+    client = client_of("hq")
+    last_day = TODAY + timedelta(days=40)
+    answer = client.post(address(), typed("look", **{"as": "林"})).content.decode()
+    assert f"您的租约{last_day.month} 月 {last_day.day} 日到期" in answer
+    assert "您的租约近期到期" in answer  # where nothing is known
+    assert "您的租约${last_day}到期，凭手机号在 http://127.0.0.1:8000/r/ 查看" in answer  # for the provider
+    assert "没有这位在住的租客" in client.post(address(), typed("look", **{"as": "无此人"})).content.decode()
+    assert TemplateVersion.objects.filter(template__code="renewal-letter").count() == 1
+
+
+def test_what_is_wrong_is_said_and_what_was_typed_is_kept() -> None:
+    answer = client_of("hq").post(address(), typed("save", text="续租方案已备好。"))
+    said = answer.content.decode()
+    assert answer.status_code == 422
+    assert "内容里没有用到字段 last_day。" in said
+    assert "续租方案已备好。" in said
+    assert TemplateVersion.objects.filter(template__code="renewal-letter").count() == 1
+
+
+def test_who_saves_what_was_seen_too_long_ago_is_told() -> None:
+    client = client_of("hq")
+    client.post(address(), typed("save"))
+    answer = client.post(address(), typed("save"))
+    assert (answer.status_code, "其间已有他人保存了这个模板" in answer.content.decode()) == (422, True)
+
+
+def test_a_new_template_begins_at_one() -> None:
+    head = {"channel": "phone", "klass": "service", "code": "hello", "name": "问候", "provider_id": ""}
+    answer = client_of("hq").post(f"{ALL}new/", typed("save", **head, text="您好，{last_day}见。"))
+    made = Template.objects.get(code="hello")
+    assert answer["Location"] == f"{ALL}{made.pk}/"
+    assert (made.channel, made.klass, made.owner) == ("phone", "service", User.objects.get(username="hq-None"))
+
+
+@pytest.mark.parametrize(("role", "seen", "saved"), [("hq", 200, 302), ("care", 200, 403), ("technician", 403, 403)])
+def test_who_sees_and_who_changes(role: str, seen: int, saved: int) -> None:
+    client: Client = client_of(role)
+    assert client.get(ALL).status_code == seen
+    assert client.get(address()).status_code == seen
+    assert client.post(address(), typed("save")).status_code == saved
+    assert client.get(f"{ALL}new/").status_code == (200 if role == "hq" else 403)
+
+
+def test_a_step_chooses_its_templates_where_it_is_written() -> None:
+    shipping.ship(now=NOW)
+    playbook = Playbook.objects.get(code="general")
+    draft = drafts.begin(playbook.pk, like=None, by=None, now=NOW)
+    visit = Visit(client_of("hq"), f"/admin/playbook/{playbook.pk}/draft/general-30/")
+    assert visit.form("save")["fields"]["template.sms"] == ["renewal-terms"]
+    assert set(visit.form("save")["offers"]["template.sms"]) == {
+        "", "renewal-letter", "renewal-terms", "renewal-choices",
+    }  # fmt: skip
+    visit.press("save", template__sms="renewal-choices")
+    said = StepVersion.objects.get(version=draft, step__code="general-30")
+    assert said.templates == {"sms": "renewal-choices"}
+    assert "sms renewal-terms → sms renewal-choices" in " ".join(
+        bookwords.changes(PlaybookVersion.objects.get(playbook=playbook, number=1), draft)
+    )
+
+
+# --- A test to oneself -------------------------------------------------------------------------------------
+
+
+def test_a_test_goes_through_the_outbox_to_ones_own_number_once() -> None:
+    resident()
+    client = client_of("hq")
+    version = templating.create(
+        "phone", "short", klass="marketing", name="短", provider_id="", text="租约{last_day}到期，信在这里。",
+        fields=[{"name": "last_day", "value": "last_day", "fallback": "近期"}], by=None, now=NOW,
+    )  # fmt: skip
+    where = address("phone", "short")
+    refused = client.post(where, {"do": "test", "nonce": "a"})
+    assert (refused.status_code, "系统里没有您的手机号" in refused.content.decode()) == (422, True)
+    user = User.objects.get(username="hq-None")
+    Staff.objects.create(user=user, name="总部", phone="13700000001")
+    for _twice in range(2):
+        assert client.post(where, {"do": "test", "nonce": "a"}).status_code == 302
+    message = Message.objects.get()
+    assert (message.key, message.klass, message.user, message.tenant) == (
+        f"test:{version.pk}:{user.pk}:a", "staff", user, None,
+    )  # fmt: skip
+    drain(now=clock.now())
+    last_day = TODAY + timedelta(days=40)
+    arrived = PhoneMessage.objects.get()
+    assert arrived.address == "13700000001"
+    assert arrived.text == f"（测试）租约{last_day.month} 月 {last_day.day} 日到期，信在这里。"
+
+
+@pytest.mark.parametrize(
+    ("channels", "channel", "code", "words"),
+    [
+        (["phone"], "sms", "renewal-letter", "本系统没有启用渠道 sms。"),
+        (["sms"], "sms", "renewal-letter", "服务商还没有批准这个版本。"),
+        (["wechat"], "wechat", "care-repair", "渠道 wechat 只能发给租客。"),
+    ],
+)
+def test_a_test_that_cannot_go_says_why(
+    settings: Any, channels: list[str], channel: str, code: str, words: str
+) -> None:
+    settings.CHANNELS = channels
+    client = client_of("hq")
+    answer = client.post(address(channel, code), {"do": "test", "nonce": "a"})
+    assert (answer.status_code, words in answer.content.decode()) == (422, True)
+    assert not Message.objects.exists()
+
+
+def test_a_test_by_an_approved_template_carries_its_form(settings: Any) -> None:
+    settings.CHANNELS = ["sms"]
+    client = client_of("hq")
+    client.post(address(), typed("save"))
+    Staff.objects.create(user=User.objects.get(username="hq-None"), name="总部", phone="13700000001")
+    assert client.post(address(), {"do": "test", "nonce": "a"}).status_code == 302
+    message = Message.objects.get()
+    assert (message.channel, message.forms) == (
+        "sms", {"sms": {"template": "SMS_654321", "values": {"last_day": "12 月 26 日"}}},
+    )  # fmt: skip
