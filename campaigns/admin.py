@@ -1,4 +1,4 @@
-"""Who hears what: playbooks with their steps, segments with their sentence, and every push with its reason."""
+"""Who hears what: segments with their sentence, and every push with its reason."""
 
 from __future__ import annotations
 
@@ -14,32 +14,10 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownF
 from unfold.decorators import display
 
 from campaigns import pushes, segments, versions
-from campaigns.models import Playbook, Push, Segment, Step
+from campaigns.models import Push, Segment
 from tenants import clock
-from tenants.desk import HQ, Desk, MomentFilter, Within, state
+from tenants.desk import HQ, Desk, MomentFilter, state
 from tenants.models import User
-
-
-class StepInline(Within):
-    model = Step
-    fields = ("days_before_end", "text", "only_to", "claims_topic", "grants", "is_active")
-    readonly_fields = ("only_to",)
-    ordering = ("-days_before_end", "code")
-
-    @display(description=_("only to"))
-    def only_to(self, step: Step) -> str:
-        return segments.sentence(step.rule)
-
-
-@admin.register(Playbook)
-class PlaybookDesk(Desk):
-    list_display = ("name", "rank", "segment", "is_active")
-    list_select_related = ("segment",)
-    ordering = ("rank",)
-    seen_by = changed_by = HQ
-    inlines = (StepInline,)
-    fields = ("name", "code", "segment", "rank", "is_active")
-    readonly_fields = ("code", "segment", "rank")
 
 
 class SegmentForm(forms.ModelForm):
@@ -83,21 +61,6 @@ class SegmentDesk(Desk):
         return segments.sentence(segment.rule)
 
 
-@admin.register(Step)
-class StepDesk(Desk):
-    list_display = ("text", "playbook", "days_before_end", "only_to", "is_active")
-    list_filter = (("playbook", RelatedDropdownFilter),)
-    list_select_related = ("playbook",)
-    ordering = ("playbook__rank", "-days_before_end", "pk")
-    seen_by = changed_by = HQ
-    fields = ("playbook", "code", "days_before_end", "text", "only_to", "claims_topic", "grants", "is_active")
-    readonly_fields = ("playbook", "code", "only_to", "claims_topic", "grants")
-
-    @display(description=_("only to"))
-    def only_to(self, step: Step) -> str:
-        return segments.sentence(step.rule)
-
-
 @admin.register(Push)
 class PushDesk(Desk):
     """Each decision to tell one tenant one thing, with its reason; sending is the outbox's."""
@@ -110,17 +73,17 @@ class PushDesk(Desk):
         ("lease__unit__building", RelatedDropdownFilter),
         ("created_at", MomentFilter),
     )
-    search_fields = ("tenant__name", "tenant__phone", "lease__unit__code", "step__text")
-    list_select_related = ("tenant", "lease__unit", "step", "message")
+    search_fields = ("tenant__name", "tenant__phone", "lease__unit__code", "said__text")
+    list_select_related = ("tenant", "lease__unit", "said", "message")
     ordering = ("-created_at", "-pk")
     building_path = "lease__unit__building"
-    fields = ("lease", "tenant", "step", "state", "reason", "due_on", "created_at", "message")
+    fields = ("lease", "tenant", "said", "state", "reason", "due_on", "created_at", "message")
 
-    @display(description=_("wording"), ordering="step__text")
+    @display(description=_("wording"), ordering="said__text")
     def wording(self, push: Push) -> str:
         if push.message:
             return push.message.text
-        return pushes.wording(push.step.text, last_day=push.lease.last_day, announcement="…")
+        return pushes.wording(push.said.text, last_day=push.lease.last_day, announcement="…")
 
     @display(description=_("state"), ordering="state")
     def shown_state(self, push: Push) -> SafeString:

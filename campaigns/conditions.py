@@ -13,9 +13,9 @@ from typing import Any
 from django.db import models
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext_lazy
 
-from campaigns import happened
+from campaigns import happened, moods
 from campaigns.grammar import (
     BadRule,
     Bound,
@@ -29,13 +29,15 @@ from campaigns.grammar import (
     short_of,
     shown,
 )
+from campaigns.models import NameList
 from tenants import consents, tags
-from tenants.models import Building, Consent, Feature, Unit
+from tenants.models import Building, Consent, Feature, Lease, Unit
 
+# All of them are there; LEFT lets the planner leave out those of which a rule asks nothing.
 JOINS_SQL = """
-JOIN tenants_lease l ON l.id = subject.lease_id
-JOIN tenants_unit u ON u.id = l.unit_id
-JOIN tenants_building b ON b.id = u.building_id
+LEFT JOIN tenants_lease l ON l.id = subject.lease_id
+LEFT JOIN tenants_unit u ON u.id = l.unit_id
+LEFT JOIN tenants_building b ON b.id = u.building_id
 LEFT JOIN tenants_feature f ON f.tenant_id = subject.tenant_id
 """
 
@@ -43,10 +45,23 @@ LEFT JOIN tenants_feature f ON f.tenant_id = subject.tenant_id
 # --- Conditions that compare a field -----------------------------------------------------------------------
 
 NUMBER_FIELDS = (models.IntegerField, models.PositiveIntegerField, models.FloatField)
+
+
+def _days_since(column: str) -> str:
+    return f"(%(today)s - (f.{column} AT TIME ZONE 'Asia/Shanghai')::date)"
+
+
+# The columns that are numbers or truths, and of moments how many days ago they were.
 FEATURES = {
-    f.name: Field(f.verbose_name, f"f.{f.column}", bool if isinstance(f, models.BooleanField) else int)
-    for f in Feature._meta.concrete_fields
-    if isinstance(f, (*NUMBER_FIELDS, models.BooleanField))
+    **{
+        f.name: Field(f.verbose_name, f"f.{f.column}", bool if isinstance(f, models.BooleanField) else int)
+        for f in Feature._meta.concrete_fields
+        if isinstance(f, (*NUMBER_FIELDS, models.BooleanField))
+    },
+    "days_since_bad_rating": Field(
+        gettext_lazy("days since the last bad rating"), _days_since("last_bad_rating_at"), int
+    ),
+    "days_since_bad_mood": Field(gettext_lazy("days since the last bad mood"), _days_since("last_bad_mood_at"), int),
 }
 
 
@@ -57,6 +72,17 @@ def _room_types() -> dict[str, str]:
 def _buildings() -> dict[str, str]:
     return dict(Building.objects.order_by("code").values_list("code", "name"))
 
+
+STATES: dict[str, str | Promise] = {
+    "coming": pgettext_lazy("a lease", "not begun yet"),
+    "running": pgettext_lazy("a lease", "running"),
+    "over": pgettext_lazy("a lease", "over"),
+}
+# As many months as can be added to the first day without going beyond the day after the agreed last one.
+_MONTHS = """((extract(year FROM l.agreed_last_day + 1) - extract(year FROM l.first_day)) * 12
+    + extract(month FROM l.agreed_last_day + 1) - extract(month FROM l.first_day))::int"""
+_TERM_SQL = f"""({_MONTHS}
+    - (l.first_day + make_interval(months => {_MONTHS}) > l.agreed_last_day + 1)::int)"""
 
 LEASE = {
     "days_to_end": Field(gettext_lazy("days to the lease's end"), "(l.last_day - %(today)s)", int),
@@ -69,7 +95,32 @@ LEASE = {
                 SELECT id FROM tenants_tenant WHERE merged_into_id = subject.tenant_id))) + 1)""",
         int,
     ),
+    "days_since_start": Field(gettext_lazy("days since the lease's first day"), "(%(today)s - l.first_day)", int),
+    "term_months": Field(gettext_lazy("agreed term, whole months"), _TERM_SQL, int),
     "monthly_rent": Field(gettext_lazy("monthly rent"), "l.monthly_rent", int),
+    "rent_above_list": Field(
+        gettext_lazy("monthly rent above the list rent, percent"),
+        "((l.monthly_rent - u.list_rent) * 100 / u.list_rent)",
+        int,
+    ),
+    "state": Field(
+        gettext_lazy("state of the lease"),
+        "(CASE WHEN l.first_day > %(today)s THEN 'coming' WHEN l.last_day < %(today)s THEN 'over' ELSE 'running' END)",
+        str,
+        lambda: STATES,
+    ),
+    "ends_early": Field(gettext_lazy("ends early, as agreed"), "(l.ended_by <> '')", bool),
+    "ended_by": Field(
+        gettext_lazy("ended early by"), "nullif(l.ended_by, '')", str, lambda: dict(Lease.EndedBy.choices[1:])
+    ),
+    "is_renewal": Field(gettext_lazy("renews an earlier lease"), "(l.renews_id IS NOT NULL)", bool),
+    "is_renewed": Field(
+        gettext_lazy("is renewed already"),
+        "EXISTS (SELECT FROM tenants_lease next WHERE next.renews_id = l.id AND next.state <> 'void')",
+        bool,
+    ),
+    "floor": Field(gettext_lazy("floor"), "u.floor", int),
+    "area": Field(gettext_lazy("area (m²)"), "u.area", int),
     "room_type": Field(gettext_lazy("room type"), "u.room_type", str, _room_types),
     "building": Field(gettext_lazy("building"), "b.code", str, _buildings),
 }
@@ -125,12 +176,24 @@ def _naming(key: str, names: Callable[[], dict[str, Any]], sql: str, value: str,
         check=check,
         # Not EXISTS: inside OR and NOT the planner hashes IN once, and would run EXISTS per row.
         holds=lambda leaf, bound: f"subject.tenant_id IN ({sql.format(name=bound.add(leaf[key]))})",
+        names_them=lambda leaf: True,
+        those=lambda leaf, bound: sql.format(name=bound.add(leaf[key])),
         value=lambda leaf, bound: f"({value.format(name=bound.add(leaf[key]))})",
         sentence=lambda leaf: str(words) % {"name": names()[leaf[key]]},
     )
 
 
 _CONSENT_SQL = f"({consents.CURRENT_SQL}) consent WHERE consent.purpose = {{name}}"
+# Who chose the version that knows nothing about them agrees to no profile, whatever they agreed to before.
+_AGREES_SQL = f"""consent.granted AND (
+    consent.purpose <> '{Consent.Purpose.PROFILING}' OR consent.tenant_id NOT IN ({consents.GENERAL_SQL}))"""
+_LISTED_SQL = """
+    FROM campaigns_listed listed
+    JOIN campaigns_namelist named ON named.id = listed.list_id AND named.code = {name}
+    JOIN campaigns_listchange change ON change.id = listed.added_id
+    LEFT JOIN tenants_user account ON account.id = change.by_id
+    JOIN person ON person.id = listed.tenant_id
+    WHERE listed.taken_id IS NULL"""
 
 LEAVES: dict[str, Leaf] = {
     "tag": _naming(
@@ -140,14 +203,24 @@ LEAVES: dict[str, Leaf] = {
         "SELECT evidence FROM tenants_tenanttag WHERE tag = {name} AND tenant_id = subject.tenant_id",
         gettext_lazy("tagged “%(name)s”"),
     ),
+    "list": _naming(
+        "list",
+        # One that was removed is still one of those that a rule may have named.
+        lambda: dict(NameList.objects.values_list("code", "name")),
+        f"SELECT person.root {_LISTED_SQL}",
+        f"""SELECT jsonb_build_object('by', account.username, 'at', change.at) {_LISTED_SQL}
+            AND person.root = subject.tenant_id ORDER BY change.at, change.id LIMIT 1""",
+        gettext_lazy("on the list “%(name)s”"),
+    ),
     "feature": _comparing("feature", FEATURES),
     "lease": _comparing("lease", LEASE),
     "consent": _naming(
         "consent",
         lambda: {purpose.value: purpose.label for purpose in Consent.Purpose},
-        f"SELECT consent.tenant_id FROM {_CONSENT_SQL} AND consent.granted",  # noqa: S608
-        f"SELECT consent.granted FROM {_CONSENT_SQL} AND consent.tenant_id = subject.tenant_id",  # noqa: S608
+        consents.AGREED_SQL.replace("{purpose}", "{name}"),
+        f"SELECT {_AGREES_SQL} FROM {_CONSENT_SQL} AND consent.tenant_id = subject.tenant_id",  # noqa: S608
         gettext_lazy("agrees to %(name)s"),
     ),
+    "moods": moods.LEAF,
     "events": happened.LEAF,
 }

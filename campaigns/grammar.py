@@ -36,6 +36,7 @@ class Bound:
 
     today: date
     values: dict[str, Any] = field(default_factory=dict)
+    of_everybody: bool = False  # whether it is asked of everybody there is, and not of those in `person`
 
     def __post_init__(self) -> None:
         # The first channel is the one that would carry the message.
@@ -46,6 +47,19 @@ class Bound:
         name = f"p{len(self.values)}"
         self.values[name] = value
         return f"%({name})s"
+
+
+# Few are merged, so that of all others nothing is read.
+MERGED_SQL = "SELECT id, merged_into_id AS into_id FROM tenants_tenant WHERE merged_into_id IS NOT NULL"
+_EVERYBODY_SQL = f"""
+    tenants_event e
+    LEFT JOIN ({MERGED_SQL}) merged ON merged.id = e.tenant_id
+    JOIN LATERAL (SELECT coalesce(merged.into_id, e.tenant_id) AS root) who ON who.root IS NOT NULL"""
+
+
+def events_sql(bound: Bound) -> str:
+    """What to read events `e` from, with the person `who.root` each is of."""
+    return _EVERYBODY_SQL if bound.of_everybody else "person who JOIN tenants_event e ON e.tenant_id = who.id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +83,11 @@ class Leaf:
     sentence: Callable[[Rule], str]
     # What is missing for it to hold, given the value; empty where that cannot be said in a number.
     miss: Callable[[Rule, Any], str] = lambda leaf, value: ""
+    # Whether `those` gives SQL of all of whom it holds: not if it asks of the lease, or holds of whom nothing is known.
+    names_them: Callable[[Rule], bool] = lambda leaf: False
+    those: Callable[[Rule, Bound], str] = lambda leaf, bound: ""
+    # SQL that is read more quickly and gives some others too; empty where there is none.
+    wider: Callable[[Rule, Bound], str] = lambda leaf, bound: ""
 
 
 def check_keys(it: Any, place: str, needed: set[str], allowed: frozenset[str] = frozenset()) -> None:

@@ -12,6 +12,8 @@ those of the kind in KINDS, and `hour` (0–23) and `weekday` (1 is Monday) in S
     {"days": 90}                          ends with today; with "working": true so many working days
     {"from": "2025-11-01", "to": "2025-11-30"}
     {"from_end": -60, "to_end": -25}      days after the lease's last day; "working": true as above
+    {"from_start": 0, "to_start": 30}     after its first day; so "signed" and "previous", the end of the lease before
+    {"day": "2025-10-01", "from_day": -2, "to_day": 1}    after that day
 
 The tests, one a condition. Of no event only `count` can say anything:
 
@@ -53,6 +55,7 @@ from campaigns.grammar import (
     check_keys,
     check_whole,
     compare_sql,
+    events_sql,
     say_comparison,
     shown,
 )
@@ -216,37 +219,47 @@ def _ok(name: str, it: Any, fields: dict[str, Field], bound: Bound) -> str:
     after = _where(it.get("where", []), KINDS[it["events"]].fields | TIME, bound)
     return f"""EXISTS (
         SELECT FROM tenants_event e
-        WHERE e.tenant_id IN (SELECT id FROM person WHERE root = who.root) AND e.kind = {bound.add(it["events"])}
+        WHERE e.tenant_id = ANY(ARRAY(
+                SELECT who.root UNION ALL SELECT id FROM tenants_tenant WHERE merged_into_id = who.root))
+          AND e.kind = {bound.add(it["events"])}
           AND e.at > span.at AND e.at <= span.at + {bound.add(it["hours"])} * interval '1 hour'
           AND e.at < {moment(bound.today, bound, after=1)} AND {after})"""  # noqa: S608
 
 
-def _rows(leaf: Rule, bound: Bound, *, one: bool) -> str:
+def _span(leaf: Rule, bound: Bound) -> Window:
+    name, question = _question(leaf)
+    if question.has_window:
+        return windows.sql(leaf.get("window", YEAR), bound)
+    first, end = Regular.days(leaf[name], bound.today)
+    return Window(moment(first, bound), moment(end, bound))
+
+
+def _rows(leaf: Rule, span: Window, bound: Bound, *, one: bool) -> str:
     """SQL of the events the question reads; with `one` those of the subject of the query around it."""
     name, question = _question(leaf)
     it, fields = leaf[name], KINDS[leaf["events"]].fields | TIME
-    window = leaf.get("window", YEAR)
-    if question.has_window:
-        span = windows.sql(window, bound)
-    else:
-        first, end = Regular.days(it, bound.today)
-        span = Window(moment(first, bound), moment(end, bound))
-    people = "person who"
-    if span.is_own:  # the window hangs on the lease that is spoken of
-        people = "subject anchored JOIN tenants_lease anchor ON anchor.id = anchored.lease_id "
-        if window.get("working"):
-            people += windows.shifted(window, bound)
-        people += " JOIN person who ON who.root = anchored.tenant_id"
-    whose = "AND who.root = subject.tenant_id" if one else ""
+    # A window that hangs on the lease is one of each tenant and lease.
+    who, events, whose = "who.root", events_sql(bound), "AND who.root = subject.tenant_id" if one else ""
+    if span.anchored:
+        who = "who.root, anchored.lease_id"
+        events = f"{span.anchored} anchored JOIN person who ON who.root = anchored.tenant_id "
+        events += "JOIN tenants_event e ON e.tenant_id = who.id"
+        whose += " AND anchored.lease_id = subject.lease_id" if one else ""
     every = it["every"] if name == "regular" else "month"
     since = "" if question.looks_back else "AND e.at >= span.from_at"
     period = f"date_trunc('{every}', e.at AT TIME ZONE 'Asia/Shanghai')"
+    compared = {
+        "nth": f"row_number() OVER (PARTITION BY {who} ORDER BY e.at DESC, e.source DESC, e.source_id DESC)",
+        "gap": f"e.at - lag(e.at) OVER (PARTITION BY {who} ORDER BY e.at, e.source, e.source_id)",
+        "in_period": f"count(*) OVER (PARTITION BY {who}, {period})",
+    }
+    # What is not asked for is not read: then the index has all there is to read.
+    wanted = [f"{sql} AS {column}" for column, sql in compared.items() if one or column in question.compares]
+    wanted += ["e.source", "e.source_id"] if one else []
     return f"""
-        SELECT who.root, e.at, e.source, e.source_id, {_ok(name, it, fields, bound)} AS ok, span.from_at, span.to_at,
-            row_number() OVER (PARTITION BY who.root ORDER BY e.at DESC, e.source DESC, e.source_id DESC) AS nth,
-            e.at - lag(e.at) OVER (PARTITION BY who.root ORDER BY e.at, e.source, e.source_id) AS gap,
-            {period} AS period, count(*) OVER (PARTITION BY who.root, {period}) AS in_period
-        FROM {people} JOIN tenants_event e ON e.tenant_id = who.id
+        SELECT {", ".join([who, *wanted])}, e.at, {_ok(name, it, fields, bound)} AS ok, span.from_at, span.to_at,
+            {period} AS period
+        FROM {events}
         CROSS JOIN LATERAL (SELECT {span.from_at} AS from_at, {span.to_at} AS to_at, e.at) span
         WHERE e.kind = {bound.add(leaf["events"])} AND e.at < span.to_at {since}
           AND e.at < {moment(bound.today, bound, after=1)} AND {_where(leaf.get("where", []), fields, bound)} {whose}
@@ -256,19 +269,65 @@ def _rows(leaf: Rule, bound: Bound, *, one: bool) -> str:
 def _holds(leaf: Rule, bound: Bound) -> str:
     # IN a query that hangs on nobody: the planner runs it once and hashes it.
     name, question = _question(leaf)
-    rows = _rows(leaf, bound, one=False)
+    span = _span(leaf, bound)
+    rows = _rows(leaf, span, bound, one=False)
     holds = question.holds(leaf[name], bound)
-    if question.holds_of_none(leaf[name]):
-        return f"subject.tenant_id NOT IN (SELECT root FROM ({rows}) happened GROUP BY root HAVING NOT ({holds}))"  # noqa: S608
-    return f"subject.tenant_id IN (SELECT root FROM ({rows}) happened GROUP BY root HAVING {holds})"  # noqa: S608
+    who, keys = "subject.tenant_id", "root"
+    if span.anchored:
+        who, keys = "(subject.tenant_id, subject.lease_id)", "root, lease_id"
+    if not question.holds_of_none(leaf[name]):
+        return f"{who} IN (SELECT {keys} FROM ({rows}) happened GROUP BY {keys} HAVING {holds})"  # noqa: S608
+    others = f"{who} NOT IN (SELECT {keys} FROM ({rows}) happened GROUP BY {keys} HAVING NOT ({holds}))"  # noqa: S608
+    return f"({_is_known(span)} AND {others})"
+
+
+def _names_them(leaf: Rule) -> bool:
+    """Neither a window about the lease nor a question that holds of whom nothing is known."""
+    name, question = _question(leaf)
+    anchor = windows.anchor_of(leaf.get("window", YEAR)) if question.has_window else None
+    return anchor not in windows.ANCHORS and not question.holds_of_none(leaf[name])
+
+
+def _those(leaf: Rule, bound: Bound) -> str:
+    name, question = _question(leaf)
+    rows, holds = _rows(leaf, _span(leaf, bound), bound, one=False), question.holds(leaf[name], bound)
+    return f"SELECT root FROM ({rows}) happened GROUP BY root HAVING {holds}"  # noqa: S608
+
+
+def _wider(leaf: Rule, bound: Bound) -> str:
+    """Who has so many at all, whatever the events say: an index knows it, and of those alone the events are read."""
+    where = [*leaf.get("where", []), *leaf.get("last", {}).get("satisfy", [])]
+    if "last" in leaf:
+        enough = {"op": ">=", "value": leaf["last"].get("at_least", leaf["last"]["events"])}
+    elif "count" in leaf and leaf["count"]["op"] in ("=", ">", ">="):
+        if all(each["field"] in TIME for each in where):
+            return ""  # the index knows it all
+        enough = {**leaf["count"], "op": ">" if leaf["count"]["op"] == ">" else ">="}
+    else:
+        return ""
+    if enough["value"] <= 1:  # nearly anybody has one, or two
+        return ""
+    asked = {name: leaf[name] for name in ("events", "window") if name in leaf} | {"count": enough}
+    if known := [each for each in where if each["field"] in TIME]:
+        asked["where"] = known
+    return _those(asked, bound)
+
+
+def _is_known(span: Window) -> str:
+    """SQL that is true of a subject whose window is known: nothing happened in no window at all."""
+    if not span.anchored:
+        return "TRUE"
+    return f"(subject.tenant_id, subject.lease_id) IN (SELECT tenant_id, lease_id FROM {span.anchored} known)"  # noqa: S608
 
 
 def _value(leaf: Rule, bound: Bound) -> str:
     """The number it looks at, and the latest events behind it."""
     name, question = _question(leaf)
-    rows = _rows(leaf, bound, one=True)
+    span = _span(leaf, bound)
+    rows = _rows(leaf, span, bound, one=True)
+    value = f"CASE WHEN {_is_known(span)} THEN {question.value(leaf[name], bound)} END"
     return f"""(
-        SELECT jsonb_build_object('value', {question.value(leaf[name], bound)}, 'events', coalesce(
+        SELECT jsonb_build_object('value', {value}, 'events', coalesce(
             jsonb_agg(jsonb_build_array(source, source_id, at) ORDER BY nth)
                 FILTER (WHERE nth <= {SHOWN} AND at >= from_at), '[]'))
         FROM ({rows}) happened)"""  # noqa: S608
@@ -311,6 +370,35 @@ def _miss(leaf: Rule, value: Any) -> str:
     return question.miss(leaf[name], str(KINDS[leaf["events"]].name), (value or {}).get("value"))
 
 
+# --- One event, as what starts a playbook ------------------------------------------------------------------
+
+
+def check_start(rule: Any, place: str = "") -> None:
+    """`rule` names events: {"events": kind, "where": […]}. Raises `BadRule`."""
+    check_keys(rule, place, {"events"}, frozenset({"where"}))
+    kind = rule["events"]
+    if not isinstance(kind, str) or kind not in KINDS:
+        facts = {"name": shown(kind), "names": ", ".join(KINDS)}
+        raise BadRule(place, _("there are no events “%(name)s”; there are: %(names)s.") % facts)
+    if "where" in rule:
+        _check_where(rule["where"], f"{place}.where".lstrip("."), KINDS[kind].fields | TIME)
+
+
+def start_sql(rule: Rule, bound: Bound) -> str:
+    """SQL over the event `e` that holds if it is one of those named."""
+    fields = KINDS[rule["events"]].fields | TIME
+    return f"e.kind = {bound.add(rule['events'])} AND {_where(rule.get('where', []), fields, bound)}"
+
+
+def start_sentence(rule: Rule) -> str:
+    """Those events in words of the current language."""
+    what = str(KINDS[rule["events"]].name)
+    if "where" not in rule:
+        return what
+    said = _say_where(rule["where"], KINDS[rule["events"]].fields | TIME)
+    return _("%(events)s (%(where)s)") % {"events": what, "where": said}
+
+
 SHOWN = 5  # events, as evidence
 
 LEAF = Leaf(
@@ -320,4 +408,7 @@ LEAF = Leaf(
     value=_value,
     sentence=_sentence,
     miss=_miss,
+    names_them=_names_them,
+    those=_those,
+    wider=_wider,
 )

@@ -6,328 +6,262 @@
 2. A step that claims an announcement needs one of that topic, of this building, shown today and not withdrawn.
 3. A step that grants a perk does so when its rule holds, whatever becomes of the message: a perk is open to all
    who meet its published condition. The line stands in the ledger before anything speaks of it.
-4. Nothing is said without consent to marketing.
-5. What came due more than CATCH_UP_DAYS ago is not made up for.
-6. Of what is left, one step is sent: the latest, and of one day the one with the narrower rule. So who enters late
+4. Nothing about renewing is said without consent to marketing, to a household that is held out, or after the tenant has
+   answered.
+5. Fix before asking: while something has to be put right (`tenants.troubles`) and for 48 hours after an apology, an
+   ask is held back. It is no decision yet: once that is over it goes out, however long it took.
+6. What came due more than CATCH_UP_DAYS ago, and was not held back since, is not made up for.
+7. Of what is left, one ask is sent: the latest, and of one day that of the playbook with the smaller rank, then the one
+   with the narrower rule. So who enters late
    gets one message and never the backlog, and a day that was missed is made up for once.
 
-A decision is a row, one per lease, tenant, step and cycle: planning again, or after a rule was edited, changes
-nothing. `hand_over` looks once more at what may have changed since and gives the message to the outbox.
+A decision is a row, one per lease, tenant, step and cycle: planning again, or after a rule was edited or a version
+released, changes nothing. `hand_over` looks once more at what may have changed since and gives the message to the
+outbox.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timedelta
 from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Subquery
 from django.db.models.functions import Coalesce
 from django.utils.translation import gettext as _
 from django.utils.translation import override
 
-from campaigns import playbooks, segments
-from campaigns.conditions import JOINS_SQL
-from campaigns.grammar import Bound, Rule
-from campaigns.models import Push, Step
-from tenants import clock, consents, features, perks, tags
-from tenants.models import Announcement, Membership, Message, Perk, TenantTag
+from campaigns import due as coming
+from campaigns import granting, playbooks, segments
+from campaigns.due import CATCH_UP_DAYS, Due
+from campaigns.grammar import Rule
+from campaigns.models import Enrolment, Push, StepVersion
+from campaigns.reasons import Reasons
+from tenants import clock, holdout, templating, troubles
+from tenants.models import Announcement, Lease, Message
 from tenants.outbox import Draft, post_many
 
-CATCH_UP_DAYS = 7  # what came due longer ago is not made up for
 KEEPS_DAYS = 3  # a message not sent within so many days is not sent
-# What a perk may follow from: published facts of service and tenure, never habits or a segment.
-PUBLISHED_FACTS = {
-    ("tag", "repair_was_late"),
-    ("feature", "late_accepts_365"),
-    ("feature", "worst_accept_hours"),
-    ("lease", "days_to_end"),
-    ("lease", "tenure_days"),
-}
-
-
-@dataclass(slots=True)
-class Due:
-    """A step that has come due for one enrolment, with what decides about it."""
-
-    lease: int
-    tenant: int  # as enrolled: part of the row's key
-    person: int  # who that turned out to be: who hears it
-    cycle: str
-    step: int
-    building: int
-    due_on: date
-    last_day: date
-    enrolled_on: date
-    fits: bool
-    is_personal: bool  # agrees to personal wording
-    agrees: bool  # to marketing
-    heard_lately: bool
-    announcement: str | None
-    refusal: str = ""  # why not
-
-
-_DUE_SQL = f"""
-WITH {features.PERSON_SQL},
-personal AS ({playbooks.PERSONAL_SQL}),
-agreed AS (
-    SELECT consent.tenant_id FROM ({consents.CURRENT_SQL}) consent
-    WHERE consent.purpose = 'marketing' AND consent.granted
-),
-subject AS MATERIALIZED (
-    SELECT e.id AS enrolment_id, e.playbook_id, e.lease_id, e.tenant_id AS enrolled_id, e.cycle, e.enrolled_on,
-        person.root AS tenant_id,
-        person.root IN (SELECT tenant_id FROM personal) AS is_personal,
-        person.root IN (SELECT tenant_id FROM agreed) AS agrees,
-        EXISTS (
-            SELECT FROM campaigns_push heard
-            WHERE heard.lease_id = e.lease_id AND heard.tenant_id = e.tenant_id
-              AND heard.state <> 'suppressed' AND heard.created_at >= %(lately)s) AS heard_lately
-    FROM campaigns_enrolment e JOIN person ON person.id = e.tenant_id
-    WHERE e.left_on IS NULL
+_FOLLOWED = Enrolment.objects.filter(
+    playbook=OuterRef("step__playbook"), lease=OuterRef("lease"), tenant=OuterRef("tenant"), cycle=OuterRef("cycle")
 )
-{{steps}}
-ORDER BY lease, tenant, due_on, step
-"""  # noqa: S608
-
-_DUE_STEP_SQL = """
-SELECT subject.lease_id AS lease, subject.enrolled_id AS tenant, subject.tenant_id AS person, subject.cycle,
-    {step} AS step, u.building_id AS building, l.last_day - {days} AS due_on, l.last_day, subject.enrolled_on,
-    {condition} AS fits, subject.is_personal, subject.agrees, subject.heard_lately, (
-        SELECT live.text FROM tenants_announcement live
-        WHERE live.building_id = u.building_id AND live.topic = {topic}
-          AND live.until >= %(today)s AND live.withdrawn_at IS NULL
-        ORDER BY live.on, live.id LIMIT 1) AS announcement
-FROM subject {joins}
-WHERE subject.playbook_id = {playbook} AND l.last_day >= %(today)s AND l.last_day - {days} <= %(today)s
-  AND NOT EXISTS (
-    SELECT FROM campaigns_push done
-    WHERE done.lease_id = subject.lease_id AND done.tenant_id = subject.enrolled_id
-      AND done.step_id = {step} AND done.cycle = subject.cycle)"""
+# What handing over looks at once more: who hears it, whether they still follow the playbook, and whether they answered.
+_ONCE_MORE = {
+    "person": Coalesce(F("tenant__merged_into_id"), F("tenant_id")),
+    "fix_first": Subquery(_FOLLOWED.values("fix_first")[:1]),
+    "left_because": Subquery(_FOLLOWED.exclude(left_on=None).values("left_because")[:1]),
+    "has_answered": Exists(Enrolment.objects.filter(lease=OuterRef("lease"), is_final=True)),
+}
+ASK, CARE = StepVersion.Kind.ASK, StepVersion.Kind.CARE
 
 
 def plan(*, today: date, now: datetime) -> dict[str, int]:
-    """Every step due by `today` is decided; counts those planned, suppressed, and perks granted on the way."""
-    steps = {
-        step.pk: step for step in Step.objects.filter(is_active=True).select_related("playbook__segment", "grants")
-    }
+    """Every step due by `today` is decided or held back; counts of each, and of perks granted on the way."""
+    steps = {said.pk: said for said in playbooks.steps()}
     with transaction.atomic(), override(settings.LANGUAGE_CODE):
         with connection.cursor() as cursor:
             # Two planners at once might each choose a different step for one tenant. Readers are not held up.
             cursor.execute("LOCK TABLE campaigns_push IN SHARE ROW EXCLUSIVE MODE")
-        due = _due(steps, today=today)
-        granted = _grant(due, steps, today=today, now=now)
+        due = coming.find(steps.values(), today=today, now=now)
+        granted = granting.grant(due, steps, today=today, now=now)
+        out = holdout.held_out({(each.lease, each.person) for each in due}, today=today)
+        for each in due:
+            each.held_out = (each.lease, each.person) in out
         chosen = _choose(due, steps, today=today)
         reasons = _reasons(chosen, steps, today=today)
-        Push.objects.bulk_create(
-            [
-                Push(
-                    lease_id=each.lease,
-                    tenant_id=each.tenant,
-                    step_id=each.step,
-                    cycle=each.cycle,
-                    due_on=each.due_on,
-                    state=Push.State.SUPPRESSED if each.refusal else Push.State.PLANNED,
-                    reason=(each.refusal or reasons[each.lease, each.tenant])[:300],
-                    created_at=now,
-                )
-                for each in due
-            ],
-            ignore_conflicts=True,
-        )
-    return {"planned": len(chosen), "suppressed": len(due) - len(chosen), "granted": granted}
+        for each in due:
+            each.refusal = each.refusal or each.hold or reasons[each.lease, each.tenant, each.said, each.cycle]
+        _write(due, steps, {id(each) for each in chosen}, today=today, now=now)
+    held = sum(bool(each.hold) for each in due)
+    suppressed = len(due) - len(chosen) - held
+    return {"planned": len(chosen), "suppressed": suppressed, "held": held, "granted": granted}
 
 
-def _due(steps: dict[int, Step], *, today: date) -> list[Due]:
-    """Every step that has come due for a live enrolment and is not decided yet."""
-    if not steps:
-        return []
-    bound = Bound(today)
-    parts = [
-        _DUE_STEP_SQL.format(
-            step=bound.add(step.pk),
-            playbook=bound.add(step.playbook_id),
-            days=bound.add(step.days_before_end),
-            topic=bound.add(step.claims_topic),
-            condition=segments.condition(step.rule, bound),
-            joins=JOINS_SQL,
-        )
-        for step in steps.values()
-    ]
-    params = {**bound.values, "lately": clock.at(today - timedelta(days=CATCH_UP_DAYS - 1))}
-    with connection.cursor() as cursor:
-        cursor.execute(_DUE_SQL.format(steps=" UNION ALL ".join(parts)), params)
-        return [Due(*row) for row in cursor.fetchall()]
-
-
-def _grant(due: list[Due], steps: dict[int, Step], *, today: date, now: datetime) -> int:
-    """Perks owed by steps whose rule holds stand in the ledger, each with an owner and an expiry; how many are new.
-
-    Where one cannot be given, the step is refused, since it would speak of something that is not there.
-    """
-    owed: dict[Perk, list[Due]] = defaultdict(list)
+def _write(due: list[Due], steps: dict[int, StepVersion], chosen: set[int], *, today: date, now: datetime) -> None:
+    """A row for each. What was held back is decided in place; what still is says for how long."""
+    rows = []
     for each in due:
-        if each.fits and (perk := steps[each.step].grants):
-            owed[perk].append(each)
-    everyone = [each for those in owed.values() for each in those]
-    owners = _owners({each.building for each in everyone}, today=today)
-    evidence = _evidence({each.person for each in everyone})
-    new = 0
-    for perk, those in sorted(owed.items(), key=lambda item: item[0].pk):
-        claims: dict[int, perks.Claim] = {}
-        for n, each in enumerate(those):
-            step, owner = steps[each.step], owners.get(each.building)
-            if not _is_published(step.rule):
-                each.refusal = _("a perk may follow only from published facts of service or tenure")
-            elif owner is None:
-                each.refusal = _("nobody in the building could answer for the perk")
-            else:
-                claims[n] = perks.Claim(
-                    # Whatever step or playbook it came by, a lease is given a perk once.
-                    key=f"perk:{each.lease}:{each.person}:{perk.code}",
-                    tenant_id=each.person,
-                    lease_id=each.lease,
-                    owner_id=owner,
-                    reason=_because([step.rule], evidence.get(each.person, {}))[:200],
-                    expires_at=clock.at(each.last_day + timedelta(days=1)),
-                )
-        given = perks.grant_many(perk, list(claims.values()), now=now)
-        new += sum(grant.granted_at == now for grant in given.values())
-        for n, claim in claims.items():
-            if claim.key not in given:
-                those[n].refusal = str(perks.OutOfStock(perk))
-    return new
+        if each.hold and (each.held_on, each.held_why) == (today, each.hold[:300]):
+            continue
+        state = Push.State.HELD if each.hold else Push.State.PLANNED if id(each) in chosen else Push.State.SUPPRESSED
+        rows.append(
+            Push(
+                lease_id=each.lease,
+                tenant_id=each.tenant,
+                step_id=steps[each.said].step_id,
+                said_id=each.said,
+                cycle=each.cycle,
+                due_on=each.due_on,
+                held_on=today if each.hold else each.held_on,
+                state=state,
+                reason=each.refusal[:300],
+                created_at=now,
+                first_at=now,
+            )
+        )
+    Push.objects.bulk_create(
+        rows,
+        update_conflicts=True,
+        unique_fields=["lease", "tenant", "step", "cycle"],
+        update_fields=["said", "due_on", "held_on", "state", "reason", "created_at"],
+        batch_size=1000,
+    )
 
 
-def _is_published(rule: Rule | None) -> bool:
-    conditions = list(segments.leaves(rule))
-    return bool(conditions) and all((kind, leaf[kind]) in PUBLISHED_FACTS for kind, leaf in conditions)
+# --- Choosing ----------------------------------------------------------------------------------------------
 
 
-def _owners(buildings: set[int], *, today: date) -> dict[int, int]:
-    """Who answers for tenants of a building: its tenant care, else its manager, else headquarters."""
-    ranks = {Membership.Role.CARE: 0, Membership.Role.MANAGER: 1, Membership.Role.HQ: 2}
-    rows = Membership.objects.filter(
-        Q(building__in=buildings) | Q(building=None),
-        Q(last_day=None) | Q(last_day__gte=today),
-        role__in=ranks,
-        first_day__lte=today,
-        user__is_active=True,
-    ).values_list("role", "building", "user")
-    # Within a role somebody of this building goes before somebody of all buildings.
-    ordered = sorted(rows, key=lambda row: (ranks[Membership.Role(row[0])], row[1] is None, row[2]))
-    owners: dict[int, int] = {}
-    for _role, where, user in ordered:
-        for building in [where] if where else buildings:
-            owners.setdefault(building, user)
-    return owners
-
-
-def _choose(due: list[Due], steps: dict[int, Step], *, today: date) -> list[Due]:
-    """At most one step per enrolment goes out; every other one is refused with its reason."""
-    by_enrolment: dict[tuple[int, int], list[Due]] = defaultdict(list)
+def _choose(due: list[Due], steps: dict[int, StepVersion], *, today: date) -> list[Due]:
+    """At most one ask and one service message a lease goes out; every other one is refused or held, with its reason."""
     for each in due:
-        each.refusal = _refusal(each, steps[each.step], today=today) or each.refusal
+        each.refusal = _refusal(each, steps[each.said], today=today) or each.refusal
+    care = _best([each for each in due if steps[each.said].kind == CARE], steps)
+    apologised = {each.person for each in care}
+    asks = [each for each in due if steps[each.said].kind == ASK]
+    for each in asks:
+        trouble = each.trouble or ("apology" if each.person in apologised else "")
+        if trouble and each.fix_first and not each.refusal:
+            each.hold = troubles.words(trouble)
+    return care + _best([each for each in asks if not each.hold], steps)
+
+
+def _best(those: Iterable[Due], steps: dict[int, StepVersion]) -> list[Due]:
+    """Of what is not refused the one that goes out, for each lease and tenant; the others are refused for it."""
+    candidates: dict[tuple[int, int], list[Due]] = defaultdict(list)
+    for each in those:
         if not each.refusal:
-            by_enrolment[each.lease, each.tenant].append(each)
+            candidates[each.lease, each.tenant].append(each)
     chosen = []
-    for candidates in by_enrolment.values():
-        best = max(candidates, key=lambda each: (each.due_on, _narrowness(steps[each.step]), -each.step))
+    for group in candidates.values():
+        best = max(group, key=lambda each: (each.due_on, *_precedence(steps[each.said])))
         chosen.append(best)
-        for each in candidates:
-            if each is not best and each.due_on == best.due_on:
+        for each in group:
+            if each is not best and each.due_on == best.due_on and _rank(steps[each.said]) > _rank(steps[best.said]):
+                each.refusal = _("a playbook of higher rank goes instead")
+            elif each is not best and each.due_on == best.due_on:
                 each.refusal = _("a narrower step of the same day goes instead")
             elif each is not best:
                 each.refusal = _("only the latest step is made up for")
     return chosen
 
 
-def _refusal(each: Due, step: Step, *, today: date) -> str:
+def _refusal(each: Due, said: StepVersion, *, today: date) -> str:
     """Why this step is not for this tenant, or nothing."""
-    if (today - each.due_on).days > CATCH_UP_DAYS:
+    waited_until = max(each.due_on, each.held_on or each.due_on)
+    if (today - waited_until).days > CATCH_UP_DAYS:
         return _("came due more than %(days)d days ago: not made up for") % {"days": CATCH_UP_DAYS}
-    if not each.agrees:
+    if said.kind == ASK and not each.may_ask:
+        return _("the tenant has answered, or the lease does not go on")
+    if said.kind == ASK and not each.agrees:
         return _("no consent to renewal offers")
-    if step.rule is not None and not each.is_personal:
+    if said.kind == ASK and each.held_out:
+        return holdout.words()
+    if said.rule is not None and said.kind == ASK and not each.is_personal:
         return _("general version: no personal wording")
     if not each.fits:
-        return _("not met: %(rule)s") % {"rule": segments.sentence(step.rule)}
-    if step.claims_topic and not each.announcement:
-        return _("the building announces nothing about “%(topic)s” now") % {"topic": step.claims_topic}
-    if each.due_on < each.enrolled_on and each.heard_lately:
+        return _("not met: %(rule)s") % {"rule": segments.sentence(said.rule)}
+    if said.claims_topic and not each.announcement:
+        return _("the building announces nothing about “%(topic)s” now") % {"topic": said.claims_topic}
+    if each.due_on < each.enrolled_on and each.heard_lately and each.held_on is None and said.kind == ASK:
         return _("entered late and has heard from us within %(days)d days") % {"days": CATCH_UP_DAYS}
     return ""
 
 
-def _narrowness(step: Step) -> tuple[int, bool]:
-    return len(list(segments.leaves(step.rule))), bool(step.claims_topic)
+def _precedence(said: StepVersion) -> tuple[int, tuple[int, bool], int]:
+    """What decides between two steps of one day: the playbook's rank, then how narrow the step is."""
+    return -_rank(said), _narrowness(said), -said.step_id
+
+
+def _rank(said: StepVersion) -> int:
+    return said.version.playbook.rank
+
+
+def _narrowness(said: StepVersion) -> tuple[int, bool]:
+    return len(list(segments.leaves(said.rule))), bool(said.claims_topic)
 
 
 # --- Why ---------------------------------------------------------------------------------------------------
 
 
-def _reasons(chosen: list[Due], steps: dict[int, Step], *, today: date) -> dict[tuple[int, int], str]:
+def _reasons(chosen: list[Due], steps: dict[int, StepVersion], *, today: date) -> dict[tuple[int, int, int, str], str]:
     """Why each chosen step goes out, in words for staff."""
-    evidence = _evidence({each.person for each in chosen})
+    found = Reasons(
+        (rule for each in chosen for rule in _rules(steps[each.said])), {each.person for each in chosen}, today=today
+    )
     reasons = {}
     for each in chosen:
-        step = steps[each.step]
-        parts = [_("%(days)d days before the end") % {"days": step.days_before_end}]
-        if late := (today - each.due_on).days:
+        said = steps[each.said]
+        parts = [_moment(each, said)]
+        if each.held_on:
+            parts.append(_("held back until %(on)s: %(why)s") % {"on": each.held_on, "why": each.held_why})
+        elif late := (today - each.due_on).days:
             parts.append(_("made up for, days late: %(days)d") % {"days": late})
-        parts.append(_("playbook “%(name)s”") % {"name": step.playbook.name})
-        segment = step.playbook.segment
-        if because := _because([step.rule, segment.rule if segment else None], evidence.get(each.person, {})):
+        parts.append(_("playbook “%(name)s”") % {"name": said.version.playbook.name})
+        if because := found.why(_rules(said), each.person):
             parts.append(because)
-        if step.claims_topic:
+        if said.claims_topic:
             parts.append(_("the building announces: %(text)s") % {"text": each.announcement})
-        reasons[each.lease, each.tenant] = _("; ").join(parts)
+        reasons[each.lease, each.tenant, each.said, each.cycle] = _("; ").join(parts)
     return reasons
 
 
-def _because(rules: list[Rule | None], evidence: dict[str, Any]) -> str:
-    """The facts behind the tags that these rules ask for."""
-    codes = dict.fromkeys(leaf["tag"] for rule in rules for kind, leaf in segments.leaves(rule) if kind == "tag")
-    return _("; ").join(tags.TAGS[code].sentence(evidence[code]).rstrip("。.") for code in codes if code in evidence)
+def _rules(said: StepVersion) -> list[Rule | None]:
+    segment = said.version.playbook.segment
+    return [said.rule, segment.rule if segment else None]
 
 
-def _evidence(people: set[int]) -> dict[int, dict[str, Any]]:
-    evidence: dict[int, dict[str, Any]] = defaultdict(dict)
-    for tenant, tag, facts in TenantTag.objects.filter(tenant__in=people).values_list("tenant", "tag", "evidence"):
-        evidence[tenant][tag] = facts
-    return evidence
+def _moment(each: Due, said: StepVersion) -> str:
+    """When the step is due, in words."""
+    match said.anchor:
+        case StepVersion.Anchor.END:
+            return _("%(days)d days before the end") % {"days": said.days}
+        case StepVersion.Anchor.WAVE:
+            return _("wave of %(on)s: leases that end %(first)d to %(last)d days later") % {
+                "on": said.on,
+                "first": said.ends_from,
+                "last": said.ends_to,
+            }
+        case StepVersion.Anchor.EVENT:
+            on = clock.day_of(each.started_at) if each.started_at else each.enrolled_on
+            return _("%(what)s on %(on)s, days after it: %(days)d") % {
+                "what": each.start_why,
+                "on": on,
+                "days": said.days,
+            }
+    started = _("the start: %(why)s") % {"why": each.start_why}
+    return _("%(start)s, days after it: %(days)d") % {"start": started, "days": said.days} if said.days else started
 
 
 # --- Handing over ------------------------------------------------------------------------------------------
 
 
 def hand_over(*, today: date, now: datetime) -> dict[str, int]:
-    """Every planned push is in the outbox, or suppressed because its time or its announcement has gone."""
+    """Every planned push is in the outbox, or suppressed because something changed since it was planned."""
     with transaction.atomic(), override(settings.LANGUAGE_CODE):
         planned = list(
             Push.objects.filter(state=Push.State.PLANNED)
             .select_for_update(of=("self",))
-            .select_related("step", "lease__unit")
-            .annotate(person=Coalesce(F("tenant__merged_into_id"), F("tenant_id")))
+            .select_related("said", "lease__unit__building", "step__playbook")
+            .annotate(**_ONCE_MORE)
             .order_by("pk")
         )
         live = _live_announcements(today)
+        standing = templating.shelf() if planned else {}
         drafts: dict[str, Draft] = {}
         for push in planned:
-            claimed = live.get((push.lease.unit.building_id, push.step.claims_topic))
-            if today > clock.day_of(push.created_at) + timedelta(days=KEEPS_DAYS):
-                push.reason = _("planned %(days)d days ago: too late to send") % {
-                    "days": (today - clock.day_of(push.created_at)).days
-                }
-            elif push.step.claims_topic and not claimed:
-                push.reason = _("the announcement was withdrawn")
+            claimed = live.get((push.lease.unit.building_id, push.said.claims_topic))
+            if gone := _gone(push, claimed, today=today):
+                push.state, push.reason = Push.State.SUPPRESSED, gone
             else:
-                drafts[key(push)] = _draft(push, claimed, today=today, now=now)
-                continue
-            push.state = Push.State.SUPPRESSED
+                words = values(push.lease, announcement=claimed.text if claimed else "")
+                klass = class_of(push.said.kind)
+                filled = templating.fill(push.said.templates, words, klass=klass, standing=standing)
+                drafts[key(push)] = _draft(push, claimed, filled.forms, today=today, now=now)
+                # Its message goes by the channels that are left; why the others are not among them stands here.
+                push.reason = _("; ").join([push.reason, *filled.lacking])[:300]
         post_many(list(drafts.values()), now=now)
         message_of = dict(Message.objects.filter(key__in=drafts).values_list("key", "pk"))
         for push in planned:
@@ -338,6 +272,19 @@ def hand_over(*, today: date, now: datetime) -> dict[str, int]:
     return {"handed_over": len(drafts), "suppressed": len(planned) - len(drafts)}
 
 
+def _gone(push: Any, claimed: Announcement | None, *, today: date) -> str:
+    """Why the push is not sent after all, or nothing."""
+    if today > clock.day_of(push.created_at) + timedelta(days=KEEPS_DAYS):
+        return _("planned %(days)d days ago: too late to send") % {"days": (today - clock.day_of(push.created_at)).days}
+    if push.left_because:
+        return str(push.left_because)
+    if push.said.kind == ASK and push.has_answered:
+        return _("the tenant has answered, or the lease does not go on")
+    if push.said.claims_topic and not claimed:
+        return _("the announcement was withdrawn")
+    return ""
+
+
 def key(push: Push) -> str:
     """The message's key: neither run, rule nor wording is part of it, so none of them can send it twice."""
     return f"push:{push.lease_id}:{push.tenant_id}:{push.step_id}:{push.cycle}"
@@ -346,20 +293,44 @@ def key(push: Push) -> str:
 def wording(text: str, *, last_day: date, announcement: str = "") -> str:
     """A step's text with the few names it may contain filled in; anything else in braces stays as it is."""
     said = announcement.rstrip("。.！! ")
-    return text.replace("{last_day}", f"{last_day.month} 月 {last_day.day} 日").replace("{announcement}", said)
+    return text.replace("{last_day}", day_in_words(last_day)).replace("{announcement}", said)
 
 
-def _draft(push: Push, claimed: Announcement | None, *, today: date, now: datetime) -> Draft:
+def day_in_words(on: date) -> str:
+    return f"{on.month} 月 {on.day} 日"
+
+
+def values(lease: Lease, *, announcement: str = "") -> dict[str, str]:
+    """What templates may say of a lease, by the names of `tenants.templatechecks.VALUES`."""
+    return {
+        "last_day": day_in_words(lease.last_day),
+        "building": lease.unit.building.name,
+        "room": lease.unit.code,
+        "announcement": announcement,
+    }
+
+
+def class_of(kind: str) -> str:
+    """The class of message of a kind of step."""
+    return Message.Class.MARKETING.value if kind == ASK else Message.Class.SERVICE.value
+
+
+def _draft(push: Any, claimed: Announcement | None, forms: Mapping[str, Any], *, today: date, now: datetime) -> Draft:
     first_day = max(push.due_on, today)
+    is_ask = push.said.kind == ASK
     return Draft(
         key=key(push),
-        klass=Message.Class.MARKETING,
-        tenant_id=push.person,  # type: ignore[attr-defined]
+        klass=class_of(push.said.kind),
+        tenant_id=push.person,
         lease_id=push.lease_id,
-        text=wording(push.step.text, last_day=push.lease.last_day, announcement=claimed.text if claimed else ""),
-        link_purpose="proposal",
-        claims_id=claimed.pk if claimed and push.step.claims_topic else None,
-        stops_on_answer=True,
+        # Asks come after everything that nobody ranked, and among each other by their playbooks.
+        priority=-push.step.playbook.rank if is_ask else 0,
+        text=wording(push.said.text, last_day=push.lease.last_day, announcement=claimed.text if claimed else ""),
+        forms=forms,
+        link_purpose="proposal" if is_ask else "",
+        claims_id=claimed.pk if claimed and push.said.claims_topic else None,
+        stops_on_answer=is_ask,
+        after_repairs=is_ask and push.fix_first,
         not_before=max(now, clock.at(first_day, settings.QUIET_BEFORE_HOUR)),
         deadline=clock.at(min(first_day + timedelta(days=KEEPS_DAYS), push.lease.last_day), settings.QUIET_FROM_HOUR),
     )

@@ -42,6 +42,7 @@ class Question(ABC):
     allows: frozenset[str] = frozenset()
     has_window = True  # whether the rule says in which window
     looks_back = False  # whether what happened before the window matters as well
+    compares: frozenset[str] = frozenset()  # of `nth`, `gap` and `in_period`, what `holds` reads
 
     def check(self, it: Any, place: str) -> None:
         """Raises `BadRule`. What is under "satisfy" has been looked at already."""
@@ -100,6 +101,7 @@ class Count(Question):
 class Last(Question):
     needs = {"events", "satisfy"}
     allows = frozenset({"at_least"})
+    compares = frozenset({"nth"})
 
     def check(self, it: Any, place: str) -> None:
         super().check(it, place)
@@ -196,6 +198,7 @@ class Stopped(Question):
 
 class Restarted(Stopped):
     looks_back = True
+    compares = frozenset({"gap"})
 
     def holds(self, it: Any, bound: Bound) -> str:
         return f"bool_or(at >= from_at AND gap >= {bound.add(timedelta(days=it['days']))})"
@@ -210,6 +213,7 @@ class Restarted(Stopped):
 class Regular(Question):
     needs = {"every", "periods"}
     allows = frozenset({"times", "at_least"})
+    compares = frozenset({"in_period"})
     has_window = False
     most = {"week": 156, "month": 36}
 

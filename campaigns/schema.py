@@ -13,10 +13,12 @@ from typing import Any
 from campaigns.conditions import FEATURES, LEASE, LEAVES
 from campaigns.grammar import MAX_TEXT, MAX_VALUES, OPS, Field
 from campaigns.happened import KINDS, MOST_COMPARISONS, TIME
+from campaigns.moods import MOST_BILLS
 from campaigns.questions import MOST_EVENTS, Regular
-from campaigns.windows import MOST_DAYS
+from campaigns.windows import ANCHORS, MOST_DAYS
 from tenants import tags
 from tenants.models import Consent
+from tenants.vocabulary import MOODS
 
 Schema = dict[str, Any]
 FILE = Path(__file__).resolve().parent.parent / "docs" / "rules.schema.json"
@@ -35,9 +37,11 @@ def schema() -> Schema:
     }
     fields = {"feature": FEATURES, "lease": LEASE}
     conditions = [_object({name: {"enum": values}}) for name, values in named.items()]
+    conditions.append(_object({"list": TEXT}))
+    conditions.append(_moods())
     conditions += [_compares(kind, name, what) for kind, of in fields.items() for name, what in of.items()]
     conditions += [_asks(kind) for kind in KINDS]
-    assert set(LEAVES) == {*named, *fields, "events"}  # noqa: S101 - a new kind of condition is to stand here too
+    assert set(LEAVES) == {*named, *fields, "list", "moods", "events"}  # noqa: S101 - a new kind of condition is to stand here too
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A rule: it selects tenants",
@@ -104,14 +108,20 @@ def _where(kind: str) -> Schema:
 
 def _window() -> Schema:
     working: Schema = {"working": {"type": "boolean"}}
-    about_end = _whole(-MOST_DAYS, MOST_DAYS)
+    days = _whole(-MOST_DAYS, MOST_DAYS)
     return {
         "oneOf": [
             _object({"days": _whole(1, MOST_DAYS)}, working),
             _object({"from": DAY, "to": DAY}),
-            _object({"from_end": about_end, "to_end": about_end}, working),
+            *(_object({f"from_{name}": days, f"to_{name}": days}, working) for name in ANCHORS),
+            _object({"day": DAY, "from_day": days, "to_day": days}, working),
         ]
     }
+
+
+def _moods() -> Schema:
+    moods = {"type": "array", "minItems": 1, "uniqueItems": True, "items": {"enum": list(MOODS)}}
+    return _object({"moods": moods, "bills": _whole(1, MOST_BILLS)}, {"at_least": _whole(1, MOST_BILLS)})
 
 
 def _asks(kind: str) -> Schema:

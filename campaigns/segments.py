@@ -14,7 +14,6 @@ The kinds of condition are in `campaigns.conditions`.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import date
 from typing import Any
 
@@ -22,24 +21,28 @@ from django.db import connection
 from django.utils.translation import gettext as _
 from django.utils.translation import override
 
+from campaigns import evidence, narrowing, trees
 from campaigns.conditions import JOINS_SQL, LEAVES
 from campaigns.grammar import BadRule, Bound, Rule, shown
+from campaigns.trees import leaves
 from tenants import features
 
 MAX_DEPTH = 8
 MAX_NODES = 100
 
-# Everybody who lives here or will, with the lease that runs today or else the next one.
-RESIDENTS_SQL = f"""
-WITH {features.PERSON_SQL},
-subject AS (
-    SELECT DISTINCT ON (person.root) person.root AS tenant_id, lease.id AS lease_id
+# The people `person` with the leases that run today or later; and the first such lease of each.
+_HELD_SQL = """
     FROM tenants_lease lease
     JOIN tenants_leasetenant lt ON lt.lease_id = lease.id
     JOIN person ON person.id = lt.tenant_id
-    WHERE lease.state = 'signed' AND lease.last_day >= %(today)s
+    WHERE lease.state = 'signed' AND lease.last_day >= %(today)s"""
+_SUBJECT_SQL = f"""
+subject AS (
+    SELECT DISTINCT ON (person.root) person.root AS tenant_id, lease.id AS lease_id {_HELD_SQL}
     ORDER BY person.root, lease.first_day, lease.id
-)"""  # noqa: S608
+)"""
+# Everybody who lives here or will.
+RESIDENTS_SQL = f"WITH {features.PERSON_SQL}, {_SUBJECT_SQL}"
 
 
 class NotAResident(Exception):
@@ -83,46 +86,36 @@ def check(rule: Any) -> None:
     walk(rule, "", 1)
 
 
-def leaves(rule: Rule | None) -> Iterator[tuple[str, Rule]]:
-    """Every condition of a rule with its kind."""
-    if rule is None:
-        return
-    kind = _kind(rule)
-    if kind in LEAVES:
-        yield kind, rule
-    else:
-        for child in _children(rule):
-            yield from leaves(child)
-
-
 def condition(rule: Rule | None, bound: Bound) -> str:
     """SQL over `subject` and its joins that is true for whom the rule selects; no rule selects everybody."""
     if rule is None:
         return "TRUE"
     check(rule)
-    return _sql(rule, bound)
-
-
-def _sql(rule: Rule, bound: Bound) -> str:
-    kind = _kind(rule)
-    if kind in LEAVES:
-        return f"coalesce({LEAVES[kind].holds(rule, bound)}, FALSE)"
-    parts = [_sql(child, bound) for child in _children(rule)]
-    if kind == "not":
-        return f"NOT {parts[0]}"
-    return f"({' AND '.join(parts) if kind == 'all' else ' OR '.join(parts)})"
+    return trees.sql(rule, bound)
 
 
 def members(rule: Rule | None, *, today: date) -> list[int]:
     """The tenants whom the rule selects among those who live here or will, by id."""
+    if rule is not None:
+        check(rule)
     bound = Bound(today)
-    where = condition(rule, bound)
     with connection.cursor() as cursor:
-        cursor.execute(
-            f"{RESIDENTS_SQL} SELECT subject.tenant_id FROM subject {JOINS_SQL} WHERE {where} ORDER BY 1",  # noqa: S608
-            bound.values,
-        )
+        cursor.execute(f"{_members_sql(rule, bound)} ORDER BY 1", bound.values)
         return [row[0] for row in cursor.fetchall()]
+
+
+def _members_sql(rule: Rule | None, bound: Bound) -> str:
+    if rule is None:
+        return f"{RESIDENTS_SQL} SELECT tenant_id FROM subject"  # noqa: S608
+    narrowed = narrowing.narrow(rule, bound)
+    if narrowed is None:
+        where = trees.sql(rule, bound, known=False)
+        return f"{RESIDENTS_SQL} SELECT subject.tenant_id FROM subject {JOINS_SQL} WHERE {where}"  # noqa: S608
+    if not narrowed.remain:
+        lives_here = f"SELECT person.root {_HELD_SQL}"
+        return f"WITH {narrowed.steps} SELECT root FROM {narrowed.last} WHERE root IN ({lives_here})"  # noqa: S608
+    where = " AND ".join(trees.sql(part, bound, known=False) for part in narrowed.remain)
+    return f"WITH {narrowed.steps}, {_SUBJECT_SQL} SELECT subject.tenant_id FROM subject {JOINS_SQL} WHERE {where}"  # noqa: S608
 
 
 def sentence(rule: Rule | None) -> str:
@@ -143,10 +136,10 @@ def sentences(rule: Rule | None) -> dict[str, str]:
 
 
 def _words(rule: Rule) -> str:
-    kind = _kind(rule)
+    kind = trees.kind_of(rule)
     if kind in LEAVES:
         return LEAVES[kind].sentence(rule)
-    children = _children(rule)
+    children = trees.children(rule)
     if kind == "not":
         return _("not (%(condition)s)") % {"condition": _words(children[0])}
     parts = [_("(%(group)s)") % {"group": _words(child)} if _is_group(child) else _words(child) for child in children]
@@ -154,15 +147,19 @@ def _words(rule: Rule) -> str:
 
 
 def _is_group(rule: Rule) -> bool:
-    return _kind(rule) in {"all", "any"} and len(_children(rule)) > 1
+    return trees.kind_of(rule) in {"all", "any"} and len(trees.children(rule)) > 1
 
 
 def explain(rule: Rule, tenant: int, *, today: date) -> dict[str, Any]:
-    """The rule's tree for one tenant: what holds, with every condition's value. Raises `NotAResident`."""
+    """The rule's tree for one tenant: what holds, with every condition's value, and the events behind a feature's.
+
+    Raises `NotAResident`.
+    """
     check(rule)
     bound = Bound(today)
     columns = [
-        f"coalesce({LEAVES[kind].holds(leaf, bound)}, FALSE), to_jsonb({LEAVES[kind].value(leaf, bound)})"
+        f"coalesce({LEAVES[kind].holds(leaf, bound)}, FALSE), to_jsonb({LEAVES[kind].value(leaf, bound)}), "
+        + (behind(bound) if (behind := evidence.behind(leaf)) else "NULL::jsonb")
         for kind, leaf in leaves(rule)
     ]
     who = bound.add(tenant)
@@ -175,15 +172,16 @@ def explain(rule: Rule, tenant: int, *, today: date) -> dict[str, Any]:
         row = cursor.fetchone()
     if row is None:
         raise NotAResident(tenant)
-    found = iter(zip(row[::2], map(_read, row[1::2]), strict=True))
+    found = iter(zip(row[::3], map(read, row[1::3]), map(read, row[2::3]), strict=True))
 
     def tree(node: Rule) -> dict[str, Any]:
-        kind = _kind(node)
+        kind = trees.kind_of(node)
         if kind in LEAVES:
-            holds, value = next(found)
+            holds, value, events = next(found)
             miss = "" if holds else LEAVES[kind].miss(node, value)
-            return {"condition": node, "sentence": _words(node), "holds": holds, "value": value, "miss": miss}
-        children = [tree(child) for child in _children(node)]
+            told = {"condition": node, "sentence": _words(node), "holds": holds, "value": value, "miss": miss}
+            return told if events is None else {**told, "events": events}
+        children = [tree(child) for child in trees.children(node)]
         each = [child["holds"] for child in children]
         holds = {"all": all, "any": any, "not": lambda held: not held[0]}[kind](each)
         return {"group": kind, "sentence": _words(node), "holds": holds, "children": children}
@@ -209,7 +207,7 @@ def nearest(tree: dict[str, Any]) -> list[str]:
     return [tree["miss"] or tree["sentence"]]
 
 
-def _read(column: str | None) -> Any:
+def read(column: str | None) -> Any:
     """A jsonb column as Python has it: Django leaves them as text in its own cursors."""
     return None if column is None else json.loads(column)
 
@@ -222,12 +220,3 @@ def look(rule: Rule, *, today: date, tenant: int | None = None) -> dict[str, Any
         return {"sentence": sentences(rule), "tenant": tenant, "explanation": tree, "nearest": nearest(tree)}
     selected = members(rule, today=today)
     return {"sentence": sentences(rule), "count": len(selected), "members": selected}
-
-
-def _kind(rule: Rule) -> str:
-    return next(key for key in ("all", "any", "not", *LEAVES) if key in rule)
-
-
-def _children(rule: Rule) -> list[Rule]:
-    kind = _kind(rule)
-    return [rule["not"]] if kind == "not" else rule[kind]

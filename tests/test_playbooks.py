@@ -10,11 +10,22 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from campaigns import playbooks, pushes, shipped
-from campaigns.models import Enrolment, Playbook, Push, Segment, Step
+from campaigns import playbooks, pushes, shipped, shipping
+from campaigns.models import Enrolment, Playbook, PlaybookVersion, Push, Segment, StepVersion
 from tenants import consents
-from tenants.models import Lease, LeaseTenant, Perk, Tenant, TenantTag
-from tests.makers import NOW, TODAY, make_lease, make_tenant, make_unit
+from tenants.models import Lease, LeaseTenant, Perk, Tenant
+from tests.makers import (
+    BEFORE,
+    NOW,
+    TODAY,
+    make_lease,
+    make_playbook,
+    make_push,
+    make_tag,
+    make_tenant,
+    make_unit,
+    make_version,
+)
 
 pytestmark = pytest.mark.django_db
 # Exclamations, placeholders left over, urgency, threats, praise.
@@ -23,13 +34,12 @@ UNFIT = re.compile(r"[!！{}]|尊敬|仅剩|最后|尽快|抓紧|立即|马上|�
 
 @pytest.fixture(autouse=True)
 def _shipped() -> None:
-    playbooks.ship()
+    shipping.ship(now=BEFORE)
 
 
 def tag(tenant: Tenant, *codes: str) -> None:
     for code in codes:
-        facts = {"facts": {"activities": 8, "posts": 7, "kitchen": 16, "count": 16, "days": 90}, "events": []}
-        TenantTag.objects.create(tenant=tenant, tag=code, since=TODAY, evidence=facts, computed_at=NOW)
+        make_tag(tenant, code, count=16, days=90)
 
 
 def lease_of(tenant: Tenant, days: int = 25, **facts: Any) -> Lease:
@@ -55,6 +65,8 @@ def followed() -> dict[str, str]:
 
 def test_shipping_again_adds_what_is_missing_and_keeps_what_staff_changed() -> None:
     assert list(Playbook.objects.order_by("rank").values_list("code", flat=True)) == [
+        "care-rating",
+        "care-repair",
         "social",
         "price",
         "service",
@@ -62,22 +74,23 @@ def test_shipping_again_adds_what_is_missing_and_keeps_what_staff_changed() -> N
     ]
     Segment.objects.filter(code="social").update(rule={"tag": "kitchen_regular"})
     Playbook.objects.filter(code="price").update(is_active=False, rank=5)
-    Step.objects.filter(code="social-60").update(text="改过的文案", days_before_end=62)
-    Step.objects.filter(code="social-14").delete()
-    before = Step.objects.exclude(code="social-14").order_by("pk").values()
+    make_version("social", {"social-start": {"text": "改过的文案"}, "social-14": None})
+    Playbook.objects.filter(code="care-rating").update(name="改名")
+    before = StepVersion.objects.order_by("pk").values()
     kept = list(before)
 
-    playbooks.ship()
+    shipping.ship(now=BEFORE)
 
     assert list(before) == kept
-    assert Step.objects.filter(code="social-14").exists()
+    assert PlaybookVersion.objects.filter(playbook__code="social").count() == 2
+    assert Playbook.objects.get(code="care-rating").name == "改名"
     assert Segment.objects.get(code="social").rule == {"tag": "kitchen_regular"}
     assert Playbook.objects.filter(code="price", is_active=False, rank=5).exists()
 
 
 def test_what_ships_speaks_as_the_house_does() -> None:
     announced = "共享厨房 12 月 20 日升级烘焙区"
-    for step in Step.objects.all():
+    for step in StepVersion.objects.all():
         text = pushes.wording(step.text, last_day=date(2025, 12, 26), announcement=announced)
         assert len(text) < 40, text
         assert not re.search(
@@ -85,10 +98,10 @@ def test_what_ships_speaks_as_the_house_does() -> None:
         ), text
         assert bool(step.claims_topic) == ("{announcement}" in step.text)
         assert step.grants is None or step.rule == {"tag": "repair_was_late"}
-    assert {step.grants for step in Step.objects.filter(code__endswith="late-30")} == {
+    assert {step.grants for step in StepVersion.objects.filter(step__code__endswith="late-30")} == {
         Perk.objects.get(code="care_line")
     }
-    assert set(shipped.TEXTS) == {playbook["code"] for playbook in shipped.PLAYBOOKS}
+    assert {*shipped.TEXTS, *shipped.CARES} == {playbook["code"] for playbook in shipped.PLAYBOOKS}
 
 
 # --- Who enters ---------------------------------------------------------------------------------------------
@@ -118,7 +131,7 @@ def test_a_tenant_enters_the_first_playbook_that_selects_them_and_everybody_else
     assert enrol() == 0
 
 
-def test_only_leases_that_go_on_and_end_within_the_widest_step_are_enrolled() -> None:
+def test_only_leases_that_go_on_and_have_come_to_their_start_are_enrolled() -> None:
     for name, days, facts in [
         ("今天到期", 0, {}),
         ("六十天", 60, {}),
@@ -160,6 +173,17 @@ def test_tags_that_change_later_move_nobody() -> None:
     assert followed() == {"变了": "general"}
 
 
+def test_a_playbook_with_a_segment_takes_nobody_without_consent_to_profiling_whatever_the_rule() -> None:
+    anybody = Segment.objects.create(code="any", name="any", rule={"lease": "days_to_end", "op": "<", "value": 999})
+    make_playbook("personal", segment=anybody, rank=3)
+    agrees, silent = make_tenant("同意"), make_tenant("没答复", consents=("marketing",))
+    chose = make_tenant("选了通用版", general_version=True)
+    for tenant in (agrees, silent, chose):
+        lease_of(tenant)
+    enrol()
+    assert followed() == {"同意": "personal", "没答复": "general", "选了通用版": "general"}
+
+
 def test_someone_who_was_merged_after_entering_is_not_enrolled_again() -> None:
     tenant = make_tenant("旧身份")
     lease_of(tenant)
@@ -186,10 +210,7 @@ def test_enrolling_a_hundred_takes_as_many_queries_as_enrolling_one() -> None:
 
 
 def planned(lease: Lease) -> Push:
-    step = Step.objects.get(code="general-30")
-    return Push.objects.create(
-        lease=lease, tenant=lease.tenants.get(), step=step, due_on=TODAY, reason="到期前 30 天", created_at=NOW
-    )
+    return make_push(lease, StepVersion.objects.get(step__code="general-30"), state="planned")
 
 
 @pytest.mark.parametrize(
@@ -240,7 +261,7 @@ def test_who_withdraws_consent_to_profiling_is_moved_to_the_general_playbook_the
     )
 
     assert leave() == 1
-    assert (leave(), enrol()) == (0, 0)
+    assert (leave(), enrol()) == (0, 1)
     assert followed() == {"撤回": "general"}
     assert list(Enrolment.objects.filter(lease=lease).order_by("pk").values_list("left_because", flat=True)) == [
         "不再同意个性化内容",
@@ -260,6 +281,8 @@ def test_an_answer_stops_a_lease_for_good_even_before_it_was_enrolled() -> None:
     push.refresh_from_db()
     assert (push.state, push.reason) == ("suppressed", "已确认退租")
     tag(under_way.tenants.get(), "social")
+    tag(not_yet.tenants.get(), "social")
+    assert enrol(TODAY + timedelta(days=1)) == 0
     assert enrol(TODAY + timedelta(days=40)) == 0
     assert followed() == {}
 

@@ -11,7 +11,7 @@ from django.db import DatabaseError, connection, transaction
 from django.test import Client
 
 from campaigns import segments
-from campaigns.models import Segment, SegmentVersion
+from campaigns.models import NameList, Segment, SegmentVersion
 from tenants import clock
 from tenants.tags import TAGS
 from tests.makers import NOW, make_building, make_lease, make_user
@@ -97,6 +97,30 @@ def test_known_values_are_chosen_by_their_names_and_stored_as_codes() -> None:
     editor.fill("r.0.where.0.value", "gym", "laundry")
     assert editor.draft["all"][0]["where"] == [{"field": "facility", "op": "in", "value": ["gym", "laundry"]}]
     assert editor.words[0] == "近 365 天设施预约（设施为其中之一：健身房 / 洗衣房） ≥ 1"
+
+
+def test_moods_and_lists_are_chosen_by_their_names() -> None:
+    make_lease()
+    NameList.objects.create(code="list-1", name="老住户")
+    NameList.objects.create(code="list-2", name="旧名单", removed_at=NOW)
+    editor = Editor(client_of("hq"), NEW)
+    editor.press("add r condition")
+    editor.fill("r.0.kind", "moods")
+    assert editor.draft == {"all": [{"moods": ["soso"], "bills": 3}]}
+    editor.fill("r.0.moods", "soso", "bad")
+    editor.fill("r.0.at_least", "2")
+    assert editor.draft == {"all": [{"moods": ["soso", "bad"], "bills": 3, "at_least": 2}]}
+    assert editor.words[0] == "最近 3 张账单中至少 2 张的心情是：一般 / 不满意"
+    editor.fill("r.0.bills", "0")
+    assert editor.faults == ["条件 1：“账单数”应为 1 至 24 的整数。"]
+    editor.fill("r.0.bills", "3")
+    editor.fill("r.0.moods")
+    assert editor.faults == ["条件 1：“账单心情”至少选一项，每项只写一次：“满意”, “一般”, “不满意”。"]
+    editor.fill("r.0.kind", "list")
+    assert editor.form.offers["r.0.name"] == {"list-1": "老住户"}
+    assert editor.draft == {"all": [{"list": "list-1"}]}
+    assert editor.words == ["在名单“老住户”中", "on the list “老住户”"]
+    assert editor.count() == 0
 
 
 def test_groups_nest_and_what_stands_in_them_is_moved_copied_negated_and_removed() -> None:
@@ -200,12 +224,22 @@ def test_every_question_and_every_window_can_be_asked_at_once(question: str, it:
     if question == "regular":
         assert "r.0.window" not in editor.form.fields
         return
-    for window, wanted in (("days", {"days": 90}), ("end", {"from_end": -60, "to_end": -25})):
+    for window, wanted in (
+        ("days", {"days": 90}),
+        ("end", {"from_end": -60, "to_end": -25}),
+        ("start", {"from_start": 0, "to_start": 30}),
+        ("signed", {"from_signed": 0, "to_signed": 30}),
+        ("previous", {"from_previous": -30, "to_previous": 0}),
+    ):
         editor.fill("r.0.window", window)
         assert editor.draft["all"][0]["window"] == wanted
         editor.fill("r.0.window.working", "1")
         assert editor.draft["all"][0]["window"] == {**wanted, "working": True}
         editor.fill("r.0.window.working")
+    editor.fill("r.0.window", "day")
+    assert editor.faults == ["条件 1：“”不是 2025-11-30 这样的日期。"]
+    editor.fill("r.0.window.day", "2025-11-11")
+    assert editor.draft["all"][0]["window"] == {"day": "2025-11-11", "from_day": -10, "to_day": 0}
     editor.fill("r.0.window", "dates")
     assert editor.faults
     editor.form.fields |= {"r.0.window.from": ["2025-11-01"], "r.0.window.to": ["2025-11-30"]}
@@ -216,12 +250,20 @@ def test_every_question_and_every_window_can_be_asked_at_once(question: str, it:
 
 def test_the_form_reads_back_any_rule_that_it_shows() -> None:
     make_building("A")
+    NameList.objects.create(code="guests", name="贵宾")
     rule = {
         "all": [
             {"not": {"any": [{"tag": "social"}, {"consent": "profiling"}]}},
             {"feature": "last3_night", "op": "=", "value": False},
             {"feature": "power_30", "op": "<", "value": 2.5},
             {"lease": "building", "op": "in", "value": ["A", "gone"]},
+            {"lease": "state", "op": "!=", "value": "coming"},
+            {"lease": "rent_above_list", "op": ">", "value": 2.5},
+            {"lease": "is_renewed", "op": "=", "value": False},
+            {"list": "guests"},
+            {"moods": ["soso", "bad"], "bills": 3, "at_least": 2},
+            {"events": "app.viewed", "window": {"from_previous": -3, "to_previous": 0, "working": True}, "first": True},
+            {"events": "app.viewed", "window": {"day": "2025-11-11", "from_day": -3, "to_day": 0}, "first": True},
             {"events": "ticket.reported", "where": [{"field": "weekday", "op": ">", "value": 5}],
              "window": {"from_end": -60, "to_end": -25, "working": True},
              "then": {"events": "ticket.rated", "hours": 48, "where": [{"field": "score", "op": "<", "value": 3}]}},

@@ -12,8 +12,10 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from campaigns import evidence, segments
+from campaigns.conditions import FEATURES
 from campaigns.models import Playbook, Segment
-from tenants import clock
+from tenants import clock, current, features
 from tenants.models import Membership, Tenant, TenantTag
 from tests.makers import NOW, TODAY, make_building, make_event, make_lease, make_tenant, make_unit, make_user
 
@@ -201,6 +203,38 @@ def test_why_names_the_evidence_and_the_nearest_miss() -> None:
     assert "The nearest miss" in english
 
 
+def test_why_names_the_events_behind_a_feature() -> None:
+    lin = resident("林晓", "A-0101")
+    for days_ago in (1, 5, 91):
+        at = NOW - timedelta(days=days_ago)
+        make_event("facility.used", lin, at=at, data={"facility": "shared_kitchen"})
+    make_event("facility.used", lin, at=NOW - timedelta(days=2), data={"facility": "gym"})
+    features.refresh(today=TODAY, now=NOW)
+    one = segment("厨房", {"feature": "kitchen_90", "op": ">=", "value": 3})
+    html = get(client_of("hq"), f"{LIST}{one.pk}/why/{lin.pk}/")
+    times = re.findall(r'<li><time datetime="[^"]+">([^<]+)</time>', html)
+    assert times == ["2025-11-30 10:00", "2025-11-26 10:00"]
+    assert "还差 1" in html
+
+
+def test_every_feature_that_counts_events_names_them() -> None:
+    silent = {"power_30"}
+    assert set(evidence.EVENTS) == set(FEATURES) - silent
+    for name, rule in evidence.EVENTS.items():
+        segments.check(rule)
+        assert name in FEATURES
+
+
+@pytest.mark.parametrize("stored", [{}, {"facts": {}}, {"facts": {}, "events": []}])
+def test_why_answers_of_a_tag_whose_facts_are_not_stored(stored: dict[str, Any]) -> None:
+    lin = tagged(resident("林晓", "A-0101"))
+    TenantTag.objects.update(evidence=stored)
+    one = segment("社交", {"tag": "social"})
+    html = get(client_of("hq"), f"{LIST}{one.pk}/why/{lin.pk}/")
+    assert "林晓在“社交”中" in html
+    assert "依据将在下次计算后显示。" in html
+
+
 def test_who_has_no_lease_any_more_is_neither() -> None:
     gone = resident("赵走", "A-0104", last_day=TODAY - timedelta(days=3))
     one = segment("社交", {"tag": "social"})
@@ -223,6 +257,39 @@ def test_who_works_in_one_building_meets_its_tenants_only() -> None:
     assert "迁居" not in get(manager, f"{LIST}{one.pk}/?who=others")
     for stranger in (chen, moved):
         assert manager.get(f"{LIST}{one.pk}/why/{stranger.pk}/").status_code == 404
+
+
+def test_the_tab_of_segments_is_the_open_one_on_each_of_its_pages() -> None:
+    lin = tagged(resident("林晓", "A-0101"))
+    one = segment("社交", {"tag": "social"})
+    hq = client_of("hq")
+    for address in ("", "new/", *(f"{one.pk}/{page}" for page in ("", "edit/", "versions/", f"why/{lin.pk}/"))):
+        strip = re.search(r'<nav id="tabs-items".*?</nav>', get(hq, f"{LIST}{address}"))
+        assert strip, address
+        opened = [plain(tab) for tab in re.findall(r"<a [^>]*\bactive\b[^>]*>.*?</a>", strip[0])]
+        assert opened == ["客群"], address
+
+
+def test_each_page_says_how_fresh_it_is() -> None:
+    lin, chen, *_more = (resident(f"租客{n}", f"A-010{n}") for n in range(6))
+    one = segment("到期", {"lease": "days_to_end", "op": "<=", "value": 60})
+    hq = client_of("hq")
+    assert "指标与标签尚未计算" in get(hq, LIST)
+    current.compute(today=TODAY, now=NOW)
+    pages = [LIST, f"{LIST}{one.pk}/", f"{LIST}{one.pk}/why/{lin.pk}/", f"/admin/tenant/{lin.pk}/"]
+    for address in pages:
+        html = get(hq, address)
+        assert "指标与标签计算于 2025-12-01 10:00:00" in html
+        assert 'id="behind"' not in html
+    features.mark([lin.pk], now=NOW)
+    for address in pages:
+        assert "1 位租客有新事件，正在重新计算" in get(hq, address)
+    assert 'id="behind"' not in get(hq, f"/admin/tenant/{chen.pk}/")
+    later = NOW + timedelta(seconds=4)
+    current.catch_up(now=later)
+    for address in pages:
+        assert "指标与标签计算于 2025-12-01 10:00:04" in get(hq, address)
+    assert "指标与标签计算于 2025-12-01 10:00:00" in get(hq, f"/admin/tenant/{chen.pk}/")
 
 
 def test_technicians_and_strangers_see_no_segment() -> None:

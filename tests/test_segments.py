@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from io import StringIO
 from pathlib import Path
@@ -17,8 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from campaigns import segments, shipped
-from tenants.models import Feature, TenantTag
-from tests.makers import NOW, TODAY, make_building, make_lease, make_tenant, make_unit
+from tenants.models import Feature, Tenant, TenantTag
+from tests.makers import NOW, TODAY, make_building, make_event, make_lease, make_tenant, make_unit
 
 pytestmark = pytest.mark.django_db
 
@@ -170,6 +170,94 @@ def test_what_is_unknown_does_not_hold_and_its_negation_does() -> None:
     assert segments.members({"not": rule}, today=TODAY) == [lease.tenants.get().pk]
 
 
+@pytest.mark.parametrize(
+    ("first", "last", "months"),
+    [
+        (date(2025, 1, 1), date(2025, 12, 31), 12),
+        (date(2025, 1, 1), date(2025, 12, 30), 11),
+        (date(2025, 1, 31), date(2025, 2, 27), 1),  # a month from the 31st ends before the 28th
+        (date(2025, 1, 31), date(2025, 2, 26), 0),
+        (date(2024, 2, 29), date(2025, 2, 27), 12),
+        (date(2025, 8, 31), date(2026, 2, 27), 6),
+    ],
+)
+def test_a_term_is_the_whole_months_agreed_even_if_it_ends_early(first: date, last: date, months: int) -> None:
+    tenant = make_lease(first_day=first, last_day=max(first, TODAY), agreed_last_day=last).tenants.get()
+    assert segments.members({"lease": "term_months", "op": "=", "value": months}, today=TODAY) == [tenant.pk]
+
+
+def test_what_a_lease_lacks_is_told_in_numbers_and_its_state_by_code() -> None:
+    unit = make_unit(list_rent=Decimal("4000.00"))
+    tenant = make_lease(unit=unit, monthly_rent=Decimal("4100.00"), first_day=TODAY + timedelta(days=1)).tenants.get()
+    above = segments.explain({"lease": "rent_above_list", "op": ">=", "value": 5}, tenant.pk, today=TODAY)
+    state = segments.explain({"lease": "state", "op": "=", "value": "running"}, tenant.pk, today=TODAY)
+    assert (above["value"], above["miss"]) == (2.5, "月租高于挂牌价的百分比：还差 2.5")
+    assert (state["value"], state["miss"]) == ("coming", "")
+    assert segments.nearest(state) == ["租约状态 = 在租"]
+
+
+def bill(tenant: Tenant, month: str, *moods: str) -> list[str]:
+    """A bill of a month, and the moods given on it one after the other; the names of the bill and the last mood."""
+    facts = {"bill": f"{tenant.pk}-{month}", "month": month}
+    at = datetime.fromisoformat(f"{month}-01T00:00:00+08:00")
+    named = [make_event("bill.issued", tenant, at=at, source="bills", data=facts).source_id]
+    for n, mood in enumerate(moods, 1):
+        later = make_event("mood.given", tenant, at=at + timedelta(days=n), data={**facts, "mood": mood})
+        named = [named[0], later.source_id]
+    return named
+
+
+def test_a_streak_is_of_bills_in_a_row_and_one_without_a_mood_breaks_it() -> None:
+    kept, broken, answered, changed = (make_lease().tenants.get() for _ in range(4))
+    for tenant, moods in (
+        (kept, [["soso"], ["soso"], ["soso"], []]),  # the newest is still to be answered
+        (broken, [["soso"], [], ["soso"], ["soso"]]),
+        (answered, [["soso"], ["soso"], ["soso"], ["good"]]),
+        (changed, [["soso"], ["good", "soso"], ["soso"], []]),  # one vote a bill: the last
+    ):
+        for month, those in zip(("2025-08", "2025-09", "2025-10", "2025-11"), moods, strict=True):
+            bill(tenant, month, *those)
+
+    def of(rule: dict[str, Any]) -> list[int]:
+        return segments.members({"moods": ["soso"]} | rule, today=TODAY)
+
+    assert of({"bills": 3}) == [kept.pk, changed.pk]
+    assert of({"bills": 3, "at_least": 2}) == [kept.pk, broken.pk, answered.pk, changed.pk]
+    assert of({"bills": 2}) == [kept.pk, broken.pk, changed.pk]
+    assert of({"bills": 1}) == [kept.pk, broken.pk, changed.pk]
+    assert of({"bills": 4}) == []
+    assert of({"bills": 4, "at_least": 3}) == [kept.pk, broken.pk, answered.pk, changed.pk]
+    assert of({"bills": 4, "moods": ["good", "soso"]}) == [answered.pk]
+
+
+def test_behind_moods_stand_the_moods_and_the_bills_without_one() -> None:
+    tenant = make_lease().tenants.get()
+    _first, oldest = bill(tenant, "2025-08", "soso")
+    (silent,) = bill(tenant, "2025-09")
+    _third, newest = bill(tenant, "2025-10", "bad", "soso")
+    bill(tenant, "2025-11")
+
+    told = segments.explain({"moods": ["soso"], "bills": 3}, tenant.pk, today=TODAY)
+
+    assert (told["holds"], told["value"]["value"], told["miss"]) == (False, 2, "这种心情的账单：还差 1")
+    assert [source_id for _source, source_id, _at in told["value"]["events"]] == [newest, silent, oldest]
+
+
+def test_a_feature_row_alone_makes_no_member_and_a_lease_under_another_row_does() -> None:
+    lives, left, voided, kept = (make_tenant(name) for name in ("在住", "已搬走", "作废", "同一个人"))
+    make_lease(lives)
+    make_lease(left, last_day=TODAY - timedelta(days=1))
+    make_lease(voided, state="void")
+    make_lease(make_tenant("同一个人", merged_into=kept))
+    make_lease(make_tenant("没有特征行"))
+    for tenant in (lives, left, voided, kept):
+        Feature.objects.create(tenant=tenant, day=TODAY, gym_365=3, computed_at=NOW)
+
+    often = {"feature": "gym_365", "op": ">=", "value": 3}
+    assert segments.members(often, today=TODAY) == [lives.pk, kept.pk]
+    assert segments.members({"all": [often, {"consent": "marketing"}]}, today=TODAY) == [lives.pk, kept.pk]
+
+
 def test_a_merged_person_counts_once_with_all_their_stays() -> None:
     person = make_tenant()
     earlier = make_tenant(merged_into=person)
@@ -211,6 +299,41 @@ SENTENCES = [
         "户型为其中之一：一居 / 两居，且并非（最近三次报修都在夜间）",
         "room type is one of 一居 / 两居 and not (last three repairs at night)",
     ),
+    (
+        {"any": [{"moods": ["soso"], "bills": 3}, {"all": [{"tag": "social"}, {"moods": ["bad"], "bills": 1}]}]},
+        "最近 3 张账单的心情都是：一般，或（有“社交活跃型”标签，且最近一张账单的心情：不满意）",
+        "mood on each of the last 3 bills: so-so or (tagged “socially active” and mood on the last bill: displeased)",
+    ),
+    (
+        {"not": {"moods": ["soso", "bad"], "bills": 4, "at_least": 2}},
+        "并非（最近 4 张账单中至少 2 张的心情是：一般 / 不满意）",
+        "not (mood on at least 2 of the last 4 bills: so-so / displeased)",
+    ),
+    (
+        {
+            "all": [
+                {"lease": "state", "op": "=", "value": "running"},
+                {"lease": "rent_above_list", "op": "<=", "value": -2.5},
+                {"lease": "ends_early", "op": "=", "value": False},
+                {"lease": "ended_by", "op": "!=", "value": "operator"},
+                {"lease": "term_months", "op": ">=", "value": 12},
+            ]
+        },
+        "租约状态 = 在租，且月租高于挂牌价的百分比 ≤ -2.5，且并非（已约定提前终止），"
+        "且提前终止方 ≠ 运营方，且约定租期（整月数） ≥ 12",
+        "state of the lease = running and monthly rent above the list rent, percent ≤ -2.5"
+        " and not (ends early, as agreed) and ended early by ≠ the operator and agreed term, whole months ≥ 12",
+    ),
+    (
+        {
+            "any": [
+                {"feature": "night_share_365", "op": ">=", "value": 0.5},
+                {"feature": "days_since_bad_mood", "op": "<=", "value": 30},
+            ]
+        },
+        "近 365 天夜间报修占比 ≥ 0.5，或距最近一次😞天数 ≤ 30",
+        "share of repairs at night, 365 days ≥ 0.5 or days since the last bad mood ≤ 30",
+    ),
     (None, "所有租客", "everybody"),
 ]
 
@@ -227,7 +350,8 @@ def nested(levels: int) -> Any:
     return rule
 
 
-NAMES = "all, any, not, tag, feature, lease, consent, events"
+NO_MOODS = "rule: “moods” is a list of some of these, each once: “good”, “soso”, “bad”."
+NAMES = "all, any, not, tag, list, feature, lease, consent, moods, events"
 BAD_RULES = [
     ([], "rule: here a condition or a group is expected, not “[]”."),
     ({}, f"rule: exactly one of these is expected: {NAMES}."),
@@ -250,6 +374,17 @@ BAD_RULES = [
     ({"lease": "building", "op": "in", "value": "B1"}, "rule: the value of “in” is a list of 1 to 100 texts."),
     ({"tag": "social", "_connector": "OR 1=1"}, "rule: “_connector” does not belong here."),
     ({"consent": "marketing'; --"}, "rule: there is no consent “marketing'; --”."),
+    ({"list": "nobody"}, "rule: there is no list “nobody”."),
+    ({"lease": "state", "op": ">", "value": "over"}, "rule: “>” does not fit “state”; these do: = != in."),
+    ({"moods": [], "bills": 3}, NO_MOODS),
+    (
+        {"moods": ["soso", "soso"], "bills": 3},
+        NO_MOODS,
+    ),
+    ({"moods": ["angry"], "bills": 3}, NO_MOODS),
+    ({"moods": ["soso"]}, "rule: “bills” is a whole number from 1 to 24."),
+    ({"not": {"moods": ["soso"], "bills": 25}}, "not: “bills” is a whole number from 1 to 24."),
+    ({"moods": ["soso"], "bills": 2, "at_least": 3}, "rule: “at_least” is a whole number from 1 to 2."),
     (nested(9), ".".join(["not"] * 8) + ": a rule is at most 8 levels deep."),
     ({"any": [{"tag": "social"}] * 100}, "any[99]: a rule has at most 100 conditions and groups."),
 ]

@@ -1,0 +1,15 @@
+"""Which leases there is something to ask about, and whom personal wording may reach."""
+
+from tenants import consents
+
+# Those to whom personal wording may be said: tenant_id. Expects %(channel)s.
+PERSONAL_SQL = f"""
+    SELECT consent.tenant_id
+    FROM ({consents.CURRENT_SQL}) consent
+    WHERE consent.purpose = 'profiling' AND consent.granted
+      AND consent.tenant_id NOT IN ({consents.GENERAL_SQL})"""  # noqa: S608
+
+# A lease there is still something to ask about. Expects `lease`.
+GOES_ON_SQL = """
+    lease.state = 'signed' AND lease.ended_by = '' AND lease.last_day >= %(today)s
+    AND NOT EXISTS (SELECT FROM tenants_lease next WHERE next.renews_id = lease.id AND next.state <> 'void')"""
