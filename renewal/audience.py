@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
 from campaigns import segments
+from campaigns.conditions import LEASE
 from campaigns.grammar import Rule
 from campaigns.models import Playbook, Segment
 from renewal.people import NOT_TOLD
@@ -92,6 +93,8 @@ def _named(tree: dict[str, Any]) -> list[list[Any]]:
     """The events that an explained tree names."""
     if "children" in tree:
         return [event for child in tree["children"] for event in _named(child)]
+    if "events" in tree:
+        return list(tree["events"])
     return tree["value"].get("events", []) if isinstance(tree["value"], dict) else []
 
 
@@ -113,10 +116,14 @@ def _value(condition: Rule, value: Any) -> str:
     """What a condition looked at, in words; empty where its sentence says all there is to say."""
     match condition:
         case {"tag": code}:
-            return TAGS[code].sentence(value) if value else _("does not have the tag")
+            return TAGS[code].sentence(value) if value is not None else _("does not have the tag")
         case {"consent": _purpose}:
             return _("agreed") if value else _("has not agreed") if value is None else _("withdrawn or refused")
-        case {"events": _kind}:
+        case {"list": _code}:
+            return _("put on it by %(by)s, %(at)s") % {**value, "at": _moment(value["at"])} if value else _("not on it")
+        case {"lease": name} if isinstance(value, str):
+            return str(LEASE[name].values().get(value, value))
+        case {"events": _} | {"moods": _}:
             value = value["value"]
     if value is None:
         return _("not known")

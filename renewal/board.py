@@ -27,6 +27,7 @@ def board(user: Somebody, *, code: str, today: date, now: datetime) -> dict[str,
         "figures": figures[None],
         "of_building": [(building, figures[building.pk]) for building in chosen],
         "weeks": kpis.endings(day=today, building=chosen, now=now),
+        "effect": kpis.effect(day=today, building=chosen, now=now),
         "renewals": latest_renewals(chosen),
         "run": JobRun.objects.filter(job=days.JOB, period=today.isoformat()).first(),
     }

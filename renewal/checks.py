@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Tags, register
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
 LEAST_KEY = 20  # characters
 
@@ -73,6 +73,74 @@ def check_wechat(**kwargs: Any) -> list[CheckMessage]:
         return []
     hint = "Copy EncodingAESKey, Token and AppID from the account's settings at mp.weixin.qq.com."
     return [Error("WECHAT_AES_KEY is not 43 letters and digits, or lacks its account.", hint=hint, id="renewal.E011")]
+
+
+# What each channel cannot do without, and the address it calls.
+CHANNEL_NEEDS = {
+    "sms": ("ALIYUN_SMS_KEY_ID", "ALIYUN_SMS_KEY_SECRET", "ALIYUN_SMS_SIGN", "ALIYUN_SMS_RECEIPTS_SECRET"),
+    "jpush": ("JPUSH_APPKEY", "JPUSH_SECRET"),
+    "erp": ("ERP_URL", "ERP_SECRET"),
+    "wechat": ("WECHAT_APPID", "WECHAT_SECRET", "WECHAT_TOKEN"),  # without the token no receipt is heard
+    "wechat_subscribe": ("WECHAT_APPID", "WECHAT_SECRET", "WECHAT_TOKEN"),
+    "wecom": ("WECOM_CORPID", "WECOM_AGENT", "WECOM_SECRET"),
+    "wecom_robot": ("WECOM_ROBOT_KEY",),
+}
+CHANNEL_URLS = {
+    "sms": "ALIYUN_SMS_URL", "jpush": "JPUSH_URL", "erp": "ERP_URL", "wechat": "WECHAT_URL",
+    "wechat_subscribe": "WECHAT_URL", "wecom": "WECOM_URL", "wecom_robot": "WECOM_URL",
+}  # fmt: skip
+CHANNEL_DOCS = {"wechat_subscribe": "wechat", "wecom_robot": "robot"}  # where the page is not called as its channel
+OWN_SECRETS = ("ALIYUN_SMS_RECEIPTS_SECRET", "ERP_SECRET")  # chosen here, and so short if they are careless
+LOOPBACK = re.compile(r"http://(127\.0\.0\.1|localhost|\[::1\])(:\d+)?(/|$)")
+
+
+@register(Tags.security)
+def check_channels(**kwargs: Any) -> list[CheckMessage]:
+    """A channel that is used has its secrets, and calls its provider over TLS."""
+    problems: list[CheckMessage] = []
+    for name in settings.CHANNELS:
+        hint = f"See docs/channels/{CHANNEL_DOCS.get(name, name)}.md, or take `{name}` out of CHANNELS."
+        lacking = [need for need in CHANNEL_NEEDS.get(name, ()) if not getattr(settings, need)]
+        if lacking:
+            problem = f"The channel {name} is used, but {', '.join(lacking)} is not set."
+            problems.append(Error(problem, hint=hint, id="renewal.E020"))
+        for secret in OWN_SECRETS:
+            value = getattr(settings, secret)
+            if secret in CHANNEL_NEEDS.get(name, ()) and 0 < len(value) < LEAST_KEY:
+                problem = f"{secret} is shorter than {LEAST_KEY} characters."
+                problems.append(Error(problem, hint="Set it to a long random value of its own.", id="renewal.E021"))
+        url = getattr(settings, CHANNEL_URLS[name]) if name in CHANNEL_URLS else ""
+        if url and not url.startswith("https://") and not LOOPBACK.match(url):
+            problem = f"{CHANNEL_URLS[name]} is no https address: names and numbers would travel in the open."
+            problems.append(Error(problem, hint=hint, id="renewal.E022"))
+    return problems
+
+
+@register(Tags.database)
+def check_templates(*, databases: Any = None, **kwargs: Any) -> list[CheckMessage]:
+    """A channel that sends approved templates alone has one, or nothing goes by it."""
+    from connectors.channels import KNOWN, kind
+
+    known = [name for name in settings.CHANNELS if name in KNOWN or name in settings.MORE_CHANNELS]
+    if not databases or not any(kind(name).needs_template for name in known):
+        return []
+    from django.db import connections
+
+    with connections["default"].cursor() as cursor:
+        if "tenants_templateversion" not in connections["default"].introspection.table_names(cursor):
+            return []
+    from tenants import templating
+
+    approved = {channel for channel, _code in templating.shelf()}
+    return [
+        Warning(
+            f"The channel {name} sends approved templates alone, and no template has its provider's number.",
+            hint="Have one approved and save its number under /admin/templates/ (docs/templates.md).",
+            id="renewal.W023",
+        )
+        for name in templating.needing()
+        if name not in approved
+    ]
 
 
 @register(Tags.database)

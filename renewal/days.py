@@ -22,10 +22,10 @@ from django.db import connection, transaction
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop
 
-from campaigns import playbooks, pushes
+from campaigns import playbooks, pushes, shipping
 from renewal import cases, kpis, proposals, uploads
 from renewal.models import KpiDay
-from tenants import clock, features, outbox, planner, retention, tags, waiting
+from tenants import clock, features, holdout, outbox, planner, retention, tags, waiting
 from tenants.models import JobRun
 from workorders import intake
 
@@ -45,17 +45,22 @@ class AlreadyRunning(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One step of the day. `at_once`: in one transaction; sending commits message by message."""
+    """One step of the day. `at_once`: in one transaction; sending commits message by message.
+
+    Those that `decide` who is told what are done again for a past day (renewal/backtests.py).
+    """
 
     name: str
     title: str
     work: Callable[[date, datetime], Counts]
     at_once: bool = True
+    decides: bool = False
 
 
 def _prepare(today: date, now: datetime) -> Counts:
     planner.look_again()
-    playbooks.ship()
+    shipping.ship(now=now)
+    holdout.keep(now=now)
     return {}
 
 
@@ -99,8 +104,14 @@ STAGES = (
         "features",
         gettext_noop("Counting each tenant's year"),
         lambda today, now: {"tenants": features.refresh(today=today, now=now)},
+        decides=True,
     ),
-    Stage("tags", gettext_noop("Working out tags"), lambda today, now: tags.recompute(today=today, now=now)),
+    Stage(
+        "tags",
+        gettext_noop("Working out tags"),
+        lambda today, now: tags.recompute(today=today, now=now),
+        decides=True,
+    ),
     Stage("cases", gettext_noop("Opening and moving cases"), _cases),
     Stage(
         "proposals",
@@ -108,16 +119,28 @@ STAGES = (
         lambda today, now: {"prepared": proposals.prepare(today=today, now=now)},
     ),
     Stage(
-        "leave", gettext_noop("Leaving playbooks"), lambda today, now: {"left": playbooks.leave(today=today, now=now)}
+        "leave",
+        gettext_noop("Leaving playbooks"),
+        lambda today, now: {"left": playbooks.leave(today=today, now=now)},
+        decides=True,
     ),
     Stage(
         "enrol",
         gettext_noop("Joining playbooks"),
         lambda today, now: {"enrolled": playbooks.enrol(today=today, now=now)},
+        decides=True,
     ),
-    Stage("plan", gettext_noop("Planning messages"), lambda today, now: pushes.plan(today=today, now=now)),
     Stage(
-        "hand_over", gettext_noop("Handing messages over"), lambda today, now: pushes.hand_over(today=today, now=now)
+        "plan",
+        gettext_noop("Planning messages"),
+        lambda today, now: pushes.plan(today=today, now=now),
+        decides=True,
+    ),
+    Stage(
+        "hand_over",
+        gettext_noop("Handing messages over"),
+        lambda today, now: pushes.hand_over(today=today, now=now),
+        decides=True,
     ),
     Stage("drain", gettext_noop("Sending what is due"), _drain, at_once=False),
     # What was sent a moment ago has made contacts.
@@ -144,7 +167,7 @@ def run(*, today: date, now: datetime, report: Report = quiet, wait: bool = True
         counts: dict[str, Counts] = {}
         seconds: dict[str, float] = {}
         for done, stage in enumerate(STAGES):
-            mine.update(stage=stage.name)
+            mine.update(stage=stage.name, times=[*row.times, {"at": now.isoformat(), "broke_off": stage.name}])
             report(stage, done)
             began = time.perf_counter()
             try:
@@ -154,7 +177,7 @@ def run(*, today: date, now: datetime, report: Report = quiet, wait: bool = True
                 raise
             seconds[stage.name] = round(time.perf_counter() - began, 3)
             mine.update(counts=counts)
-        mine.update(finished_at=now, stage="")
+        mine.update(finished_at=now, stage="", times=[*row.times, {"at": now.isoformat(), "broke_off": ""}])
     return {"today": today.isoformat(), "stages": counts, "seconds": seconds}
 
 

@@ -18,7 +18,7 @@ from django.utils.translation import gettext, override
 from django.utils.translation import gettext_lazy as _
 
 from renewal.models import Case, DoorCode
-from tenants import codes, links, outbox
+from tenants import codes, links, outbox, templating
 from tenants.models import Lease, Link, Message, Tenant
 
 VALID = timedelta(minutes=5)
@@ -104,8 +104,11 @@ def ask_code(phone: str, *, now: datetime) -> None:
         row.save(update_fields=["message"])
 
 
-def enter(phone: str, typed: str, *, origin: str, now: datetime) -> Link:
-    """The letter of whoever holds this phone, opened by the code. Raises `WrongCode` or `NothingHere`."""
+def enter(phone: str, typed: str, *, origin: str, any_lease: bool = False, now: datetime) -> Link:
+    """The letter of whoever holds this phone, opened by the code. Raises `WrongCode` or `NothingHere`.
+
+    With `any_lease` a lease that is not about to end will do: its link says who is there.
+    """
     row = DoorCode.objects.select_related("message").filter(phone_hash=_hash(phone)).order_by("-number").first()
     if row is None:
         raise WrongCode
@@ -117,7 +120,7 @@ def enter(phone: str, typed: str, *, origin: str, now: datetime) -> Link:
         raise WrongCode
     if not DoorCode.objects.filter(pk=row.pk, used_at__isnull=True).update(used_at=now):
         raise WrongCode  # two browsers at once: one of them has just used it
-    return _letter(phone, carrier=f"door:{origin}:{row.pk}", now=now)
+    return _letter(phone, carrier=f"door:{origin}:{row.pk}", any_lease=any_lease, now=now)
 
 
 def confirm(link: Link, typed: str, *, now: datetime) -> Link:
@@ -127,8 +130,8 @@ def confirm(link: Link, typed: str, *, now: datetime) -> Link:
     return link
 
 
-def _letter(phone: str, *, carrier: str, now: datetime) -> Link:
-    lease = _lease(phone)
+def _letter(phone: str, *, carrier: str, any_lease: bool, now: datetime) -> Link:
+    lease = _lease(phone) or (_leases(phone).first() if any_lease else None)
     tenant = _tenant(phone)
     if lease is None or tenant is None:
         raise NothingHere
@@ -155,12 +158,16 @@ def _people(lease: Lease) -> QuerySet[Any]:
 
 def _lease(phone: str) -> Lease | None:
     """Their lease that has a case: the newest."""
+    return _leases(phone).filter(Exists(Case.objects.filter(lease=OuterRef("pk")))).first()
+
+
+def _leases(phone: str) -> QuerySet[Lease]:
+    """The leases somebody of this number is on, the newest first."""
     of_phone = Tenant.objects.filter(phone=phone, merged_into__isnull=True).values("pk")
     theirs = Lease.objects.filter(
         Q(tenants__in=of_phone) | Q(tenants__merged_into__in=of_phone), state=Lease.State.SIGNED
     )
-    with_case = theirs.filter(Exists(Case.objects.filter(lease=OuterRef("pk"))))
-    return with_case.order_by("-last_day", "-pk").first()
+    return theirs.order_by("-last_day", "-pk")
 
 
 def _send(tenant: Tenant, *, key: str, now: datetime) -> Message:
@@ -168,7 +175,14 @@ def _send(tenant: Tenant, *, key: str, now: datetime) -> Message:
         text = gettext("[%(operator)s] {code} opens your letter. It is valid for five minutes.") % {
             "operator": settings.OPERATOR_NAME
         }
-    draft = outbox.Draft(key=key, klass=Message.Class.CODE, tenant_id=tenant.pk, text=text, deadline=now + VALID)
+    draft = outbox.Draft(
+        key=key,
+        klass=Message.Class.CODE,
+        tenant_id=tenant.pk,
+        text=text,
+        forms=templating.forms_of_codes(),
+        deadline=now + VALID,
+    )
     return outbox.post(draft, now=now)
 
 

@@ -54,6 +54,36 @@ def share(successes: int, n: int) -> dict[str, Any]:
     return {"k": successes, "n": n, "rate": round(successes / n, 6) if n else None, "low": low, "high": high}
 
 
+TOO_FEW = 30  # of leases held out; below it a difference is shown, and said to tell nothing
+
+
+def effect(rest: dict[str, int], held_out: dict[str, int]) -> dict[str, Any]:
+    """Renewal rates of the leases, by outcome, that could hear offers and of those held out, and their difference.
+
+    "difference" is rest less held out, with Newcombe's 95 % interval from the two Wilson intervals (1998, method 10);
+    "renewals" is that times the leases of the rest: how many renewed who would not have.
+    """
+    rates = {"rest": renewal_rate(rest)["rate"], "held_out": renewal_rate(held_out)["rate"]}
+    one, other = ((each["k"], each["n"]) for each in rates.values())
+    found: dict[str, Any] = {**rates, "difference": None, "renewals": None}
+    if one[1] and other[1]:
+        triple = difference(*one, *other)
+        found["difference"] = dict(zip(("rate", "low", "high"), (round(each, 6) for each in triple), strict=True))
+        found["renewals"] = {name: round(each * one[1]) for name, each in found["difference"].items()}
+    return {**found, "is_too_few": min(one[1], other[1]) < TOO_FEW}
+
+
+def difference(k1: int, n1: int, k2: int, n2: int) -> tuple[float, float, float]:
+    """k1/n1 − k2/n2 with the lower and upper end of Newcombe's 95 % interval; neither n may be 0."""
+    bounds1, bounds2 = wilson(k1, n1), wilson(k2, n2)
+    assert bounds1  # noqa: S101
+    assert bounds2  # noqa: S101
+    p1, p2 = k1 / n1, k2 / n2
+    low = sqrt((p1 - bounds1[0]) ** 2 + (bounds2[1] - p2) ** 2)
+    high = sqrt((bounds1[1] - p1) ** 2 + (p2 - bounds2[0]) ** 2)
+    return p1 - p2, p1 - p2 - low, p1 - p2 + high
+
+
 def renewal_rate(outcomes: dict[str, int]) -> dict[str, Any]:
     """The figures of a period from its leases by outcome, as DOMAIN counts them.
 

@@ -25,7 +25,7 @@ from renewal import figures as sums
 from renewal.cases import RENEWED
 from renewal.figures import Period
 from renewal.models import Case, KpiDay
-from tenants import clock, history
+from tenants import clock, history, holdout
 from tenants.models import Building
 
 # What a figure's list may be asked for: the outcomes, and what E and "decided so far" are made of.
@@ -100,6 +100,20 @@ from {LEASES}
 where {COUNTED} and l.last_day between %(first)s and %(last)s
 group by 1, 2
 """  # noqa: S608
+# By lot, as it stood when the lease's case could open: who was drawn later had heard offers, or might have.
+EFFECT = f"""
+select ended.is_held_out, ended.outcome, count(*) from (
+    select {holdout.DRAWN} as is_held_out, {OUTCOME} as outcome
+    from {LEASES}
+    join lateral (
+        select salt, percent from tenants_holdout line
+        where line.at <= (l.last_day - %(window)s)::timestamp at time zone 'Asia/Shanghai'
+        order by line.at desc, line.id desc limit 1
+    ) draw on draw.percent > 0
+    where {COUNTED} and l.last_day between %(first)s and %(last)s
+) ended
+group by 1, 2
+"""  # noqa: S608
 # An order that was finished though nobody pressed "accept" was accepted when they came, at the latest.
 WAITS = f"""
 with waited as (
@@ -121,7 +135,7 @@ group by p.name, {BY_BUILDING}
 """  # noqa: S608
 # Pushes are counted on the day they were decided: a late comer's step may have been due long before.
 DECIDED = "(p.created_at at time zone 'Asia/Shanghai')::date between %(first)s and %(last)s"
-# A push that never became a message is counted apart: `push_planned`, `push_suppressed`.
+# A push that never became a message is counted apart: `push_planned`, `push_held`, `push_suppressed`.
 PUSHES = f"""
 select u.building_id, coalesce(m.state, 'push_' || p.state) as state, count(*)
 from campaigns_push p
@@ -207,6 +221,15 @@ def endings(*, day: date, building: Whose = None, now: datetime | None = None) -
     for week, outcome, count in _rows(ENDINGS, {**_facts(day, whose=building, now=now), **_span(span)}):
         weeks[week][outcome] = count
     return [{"monday": week, **sums.renewal_rate(outcomes)} for week, outcomes in weeks.items()]
+
+
+def effect(*, day: date, building: Whose = None, now: datetime | None = None) -> dict[str, Any]:
+    """How the leases of the last 365 days renewed that could hear offers, and how those that were held out."""
+    span = Period(day - timedelta(days=364), day)
+    outcomes: dict[bool, dict[str, int]] = {True: {}, False: {}}
+    for is_held_out, outcome, count in _rows(EFFECT, {**_facts(day, whose=building, now=now), **_span(span)}):
+        outcomes[is_held_out][outcome] = count
+    return {**_iso(span), **sums.effect(outcomes[False], outcomes[True])}
 
 
 def leases_with(outcome: str, *, day: date, now: datetime | None = None) -> list[int]:

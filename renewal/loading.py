@@ -93,7 +93,7 @@ FEEDS: dict[str, Feed] = {
     Source.COMMUNITY: Feed(community.read, _community, community.COLUMNS, is_events=True),
     Source.PAYMENTS: Feed(payments.read, ingest.take, payments.COLUMNS, is_events=True),
     Source.BILLS: Feed(bills.read, ingest.take, bills.COLUMNS, is_events=True),
-    Source.STAFF: Feed(staff.read, inventory.employ, staff.COLUMNS),
+    Source.STAFF: Feed(staff.read, inventory.employ, staff.COLUMNS, optional=staff.OPTIONAL),
     # These come over HTTP; their refused calls are tried again as lines of a file.
     Source.CLOUDEVENTS: Feed(cloudevents.read, ingest.take, is_events=True),
     Source.WECHAT: Feed(wechat.read, landing.keep, is_events=True),

@@ -75,6 +75,7 @@ MEANINGS = {
     "楼栋": _("codes separated by semicolons; empty for all"),
     "技能": _("separated by semicolons"),
     "班次": _("working hours such as 08:00-20:00"),
+    "企业微信账号": _("their account in WeCom; empty leaves it as it is"),
     "同住人": _("the others on the contract: name and mobile number, separated by semicolons"),
     "身份证号": _("18 digits; only a keyed hash of it is kept"),
     "微信openid": _("the tenant's openid at your official account"),

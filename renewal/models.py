@@ -3,6 +3,7 @@
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from tenants.models import Building, Lease, Message, Tenant, User
 
@@ -201,3 +202,63 @@ class KpiDay(models.Model):
 
     def __str__(self) -> str:
         return f"{self.day}"
+
+
+class Rehearsal(models.Model):
+    """A back-test or a dry run somebody asked for: how far it is, and what came of it. No message ever comes of it."""
+
+    class Kind(models.TextChoices):
+        BACK = "back", _("back-test")
+        AHEAD = "ahead", _("dry run")
+
+    class State(models.TextChoices):
+        WAITING = "waiting", pgettext_lazy("rehearsal", "waiting")
+        RUNNING = "running", pgettext_lazy("rehearsal", "running")
+        DONE = "done", pgettext_lazy("rehearsal", "done")
+        FAILED = "failed", pgettext_lazy("rehearsal", "failed")
+        CANCELLED = "cancelled", pgettext_lazy("rehearsal", "cancelled")
+
+    kind = models.CharField(_("kind"), max_length=8, choices=Kind.choices)
+    # {"from", "to", "playbook", "rule", "as_now", "basis"} of a back-test, {"days"} of a dry run
+    asked = models.JSONField(_("asked"))
+    by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+", verbose_name=_("by"))
+    asked_at = models.DateTimeField(_("asked for"))
+    state = models.CharField(_("state"), max_length=10, choices=State.choices, default=State.WAITING)
+    done = models.PositiveIntegerField(_("days done"), default=0)
+    total = models.PositiveIntegerField(_("days in all"), default=0)
+    seen_at = models.DateTimeField(null=True)  # when it last made progress, by the database's clock
+    finished_at = models.DateTimeField(_("finished"), null=True)
+    error = models.TextField(_("error"), blank=True)
+    result = models.JSONField(_("result"), null=True)  # as in docs/rehearsals.md, without its pushes
+
+    class Meta:
+        verbose_name = _("rehearsal")
+        verbose_name_plural = _("rehearsals")
+        indexes = [models.Index(fields=["asked_at"], name="rehearsal_asked_at")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.asked_at:%Y-%m-%d}"
+
+
+class RehearsedPush(models.Model):
+    """A step as a rehearsal decided it, beside what was really decided; each side as in docs/rehearsals.md, or null."""
+
+    rehearsal = models.ForeignKey(Rehearsal, on_delete=models.CASCADE, related_name="+")
+    on = models.DateField(_("on"))
+    lease = models.ForeignKey(Lease, on_delete=models.CASCADE, related_name="+")
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="+")
+    playbook = models.CharField(_("playbook"), max_length=32)
+    step = models.CharField(_("step"), max_length=40)
+    due_on = models.DateField(_("due on"))
+    would = models.JSONField(null=True)
+    really = models.JSONField(null=True)
+    is_same = models.BooleanField(default=True)
+    why = models.CharField(_("why"), max_length=300, blank=True)
+
+    class Meta:
+        verbose_name = _("rehearsed push")
+        verbose_name_plural = _("rehearsed pushes")
+        indexes = [models.Index(fields=["rehearsal", "on"], name="rehearsed_push_on")]
+
+    def __str__(self) -> str:
+        return f"{self.on} {self.step}"

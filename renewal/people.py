@@ -19,7 +19,7 @@ from campaigns.pushes import wording
 from connectors.records import Kind
 from renewal import persons
 from renewal.models import Case, CaseChange, Proposal
-from tenants import access, clock
+from tenants import access, clock, holdout
 from tenants.access import Somebody
 from tenants.models import Attempt, Click, Consent, DoorMonth, Event, Grant, Lease, LeaseTenant, Tenant, TenantTag
 from tenants.tags import TAGS
@@ -156,6 +156,7 @@ def portrait(user: Somebody, tenant_id: int, *, topic: str, page: int, today: da
     return {
         "tenant": tenant,
         "current": current,
+        "is_held_out": holdout.is_held_out(tenant, today=today),
         "leases": leases,
         "cases": cases,
         "case": cases.get(current.pk),
@@ -219,7 +220,7 @@ def _pushes(people: list[int], leases: list[Lease]) -> dict[str, list[dict[str, 
     """Each push with its reason, its message, the tries and whether it was answered; apart those never sent."""
     pushes = list(
         Push.objects.filter(tenant__in=people, lease__in=leases)
-        .select_related("step__playbook", "message")
+        .select_related("step__playbook", "said", "message")
         .order_by("-created_at", "-pk")[:30]
     )
     keys = {push.message_id: push.message.key for push in pushes if push.message}
@@ -237,7 +238,7 @@ def _pushes(people: list[int], leases: list[Lease]) -> dict[str, list[dict[str, 
             "push": push,
             "text": push.message.text
             if push.message
-            else wording(push.step.text, last_day=last_days[push.lease_id], announcement="…"),
+            else wording(push.said.text, last_day=last_days[push.lease_id], announcement="…"),
             "message": push.message,
             "attempts": tries.get(push.message_id or 0, []),
             "click": clicks.get(push.message_id or 0),

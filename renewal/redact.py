@@ -1,11 +1,11 @@
-"""Log lines without what opens a letter: a token in an address is as good as a key."""
+"""Log lines without what opens a letter, or a provider's door: a token in an address is as good as a key."""
 
 from __future__ import annotations
 
 import logging
 import re
 
-TOKEN = re.compile(r"(/[rms]/)[a-z2-7]{26}", re.IGNORECASE)
+TOKEN = re.compile(r"(/[rms]/)[a-z2-7]{26}|([?&](?:access_token|corpsecret|secret|key)=)[^&\s\"']+", re.IGNORECASE)
 
 
 class Tokens(logging.Filter):
@@ -14,5 +14,5 @@ class Tokens(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         line = record.getMessage()
         if TOKEN.search(line):
-            record.msg, record.args = TOKEN.sub(r"\1…", line), ()
+            record.msg, record.args = TOKEN.sub(r"\1\2…", line), ()
         return True

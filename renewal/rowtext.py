@@ -36,7 +36,7 @@ FACTS: dict[str, tuple[str, ...]] = {
     Source.COMMUNITY: ("时间", "社群号", "楼栋编号"),
     Source.PAYMENTS: ("金额", "支付时间"),
     Source.BILLS: ("金额", "出账时间", "心情"),
-    Source.STAFF: ("手机号", "楼栋", "技能", "班次"),
+    Source.STAFF: ("手机号", "楼栋", "技能", "班次", "企业微信账号"),
     Source.APP: ("时间", "编号"),
     Source.IOT: ("时间", "编号"),
 }

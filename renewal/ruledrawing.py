@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext, pgettext_lazy
 
@@ -14,56 +13,13 @@ from campaigns.conditions import FEATURES, LEASE
 from campaigns.grammar import SIGNS, BadRule, Field, Rule
 from campaigns.happened import KINDS
 from campaigns.questions import QUESTIONS
+from campaigns.windows import anchor_of
 from renewal import ruleedits
 from renewal.ruleedits import GROUPS, ROOT
+from renewal.rulewords import EVERY, GROUP_NAMES, KEYS, KIND_NAMES, OP_NAMES, QUESTION_NAMES, WINDOW_NAMES, YES_NO
 from tenants import tags
 from tenants.models import Consent
-
-Named = Mapping[str, str | Promise]
-
-GROUP_NAMES: Named = {"all": gettext_lazy("all of these hold"), "any": gettext_lazy("at least one of these holds")}
-KIND_NAMES: Named = {
-    "tag": gettext_lazy("tag"),
-    "consent": gettext_lazy("consent"),
-    "feature": gettext_lazy("figure"),
-    "lease": gettext_lazy("lease"),
-    "events": gettext_lazy("what happened"),
-}
-OP_NAMES: Named = {**SIGNS, "in": gettext_lazy("is one of"), "between": gettext_lazy("between")}
-YES_NO: Named = {"true": pgettext_lazy("a fact", "yes"), "false": pgettext_lazy("a fact", "no")}
-QUESTION_NAMES: Named = {
-    "count": gettext_lazy("how often"),
-    "last": gettext_lazy("the last few"),
-    "share": gettext_lazy("share"),
-    "trend": gettext_lazy("against as long a time before"),
-    "first": gettext_lazy("for the first time"),
-    "stopped": gettext_lazy("stopped"),
-    "restarted": gettext_lazy("begun again"),
-    "regular": gettext_lazy("regularly"),
-    "then": gettext_lazy("followed by"),
-}
-WINDOW_NAMES: Named = {
-    "year": gettext_lazy("the last 365 days"),
-    "days": gettext_lazy("the last days"),
-    "dates": gettext_lazy("fixed days"),
-    "end": gettext_lazy("about the lease's end"),
-}
-EVERY: Named = {"week": gettext_lazy("every week"), "month": gettext_lazy("every month")}
-KEYS: Named = {
-    "days": gettext_lazy("number of days"),
-    "events": gettext_lazy("number of events"),
-    "at_least": gettext_lazy("at least"),
-    "periods": gettext_lazy("number of weeks or months"),
-    "times": gettext_lazy("times each"),
-    "hours": gettext_lazy("hours"),
-    "hour": gettext_lazy("hour"),
-    "from_end": gettext_lazy("first day about the end"),
-    "to_end": gettext_lazy("last day about the end"),
-    "count": gettext_lazy("how often"),
-    "value": gettext_lazy("value"),
-    "in": gettext_lazy("is one of"),
-    "between": gettext_lazy("between"),
-}
+from tenants.vocabulary import MOODS
 
 
 @dataclass(slots=True)
@@ -142,7 +98,7 @@ def _in_words(fault: str, node: Node) -> str:
     names: dict[str, Any] = {**KEYS, **{name: what.name for name, what in (FEATURES | LEASE).items()}}
     for happening in KINDS.values():
         names |= {name: what.name for name, what in happening.fields.items()}
-    names |= GROUP_NAMES
+    names |= {**GROUP_NAMES, **MOODS}
     for code, name in names.items():
         fault = fault.replace(f"“{code}”", f"“{name}”")
     return fault
@@ -184,6 +140,11 @@ def _node(rule: Rule, at: str, place: str, number: str, holds: str) -> Node:
     elif kind == "consent":
         purposes = {purpose.value: purpose.label for purpose in Consent.Purpose}
         node.lines.append(Line(place, [_select(f"{at}.name", _("Purpose"), purposes, rule[kind])]))
+    elif kind == "list":
+        lists = ruleedits.lists(rule[kind])
+        node.lines.append(Line(place, [_select(f"{at}.name", _("List of names"), lists, rule[kind])]))
+    elif kind == "moods":
+        node.lines.append(Line(place, _moods(rule, at)))
     elif kind == "events":
         node.lines = _events(rule, at, place)
     else:
@@ -227,6 +188,18 @@ def _comparison(at: str, each: Rule, fields: dict[str, Field]) -> list[Control]:
     return [*controls, Control("number" if what.type is int else "text", f"{at}.value", label, str(value))]
 
 
+def _moods(rule: Rule, at: str) -> list[Control]:
+    chosen = [str(mood) for mood in rule["moods"]] if isinstance(rule["moods"], list) else []
+    return [
+        Control("words", value=pgettext("a rule", "on the last")),
+        Control("number", f"{at}.bills", _("Number of bills"), str(rule.get("bills", ""))),
+        Control("words", value=pgettext("a rule", "bills at least")),
+        Control("number", f"{at}.at_least", _("At least how many"), str(rule.get("at_least", ""))),
+        Control("words", value=pgettext("a rule", "(empty: all) have the mood")),
+        Control("checks", f"{at}.moods", _("Moods"), options=_options(MOODS, chosen)),
+    ]
+
+
 # --- What happened -----------------------------------------------------------------------------------------------
 
 
@@ -250,6 +223,14 @@ def _events(leaf: Rule, at: str, place: str) -> list[Line]:
         theirs = ruleedits.fields_of(then["events"])
         lines += _comparisons(f"{here}.where", then.get("where", []), theirs, f"{inner}.where", at, "then")
     return lines
+
+
+def start(rule: Rule, at: str) -> list[Line]:
+    """The events that start a playbook: which, and what narrows them down."""
+    kinds = {kind: happening.name for kind, happening in KINDS.items()}
+    lines = [Line("", [_select(f"{at}.events", _("What happened"), kinds, rule["events"], shapes=True)])]
+    fields = ruleedits.fields_of(rule["events"])
+    return lines + _comparisons(f"{at}.where", rule.get("where", []), fields, "where", at, "where")
 
 
 TITLES = {
@@ -341,9 +322,8 @@ def _question(name: str, it: Any, at: str) -> list[Control]:
 
 
 def _window(window: Rule, at: str, place: str) -> Line:
-    kind = next(
-        (kind for kind, key in (("days", "days"), ("dates", "from"), ("end", "from_end")) if key in window), "year"
-    )
+    anchor = anchor_of(window)
+    kind = anchor or ("days" if "days" in window else "dates" if "from" in window else "year")
     controls = [_select(at, _("Window"), WINDOW_NAMES, kind, shapes=True)]
 
     def told(what: str, key: str, label: str) -> Control:
@@ -359,12 +339,16 @@ def _window(window: Rule, at: str, place: str) -> Line:
                 Control("words", value=pgettext("a rule", "to")),
                 told("date", "to", _("Last day of the window")),
             ]
-        case "end":
+        case "year":
+            pass
+        case _:
+            if kind == "day":
+                controls.append(told("date", "day", _("Day")))
             controls += [
-                told("number", "from_end", _("First day of the window")),
+                told("number", f"from_{kind}", _("First day of the window")),
                 Control("words", value=pgettext("a rule", "to")),
-                told("number", "to_end", _("Last day of the window")),
-                Control("words", value=pgettext("a rule", "days after the end (before it: −)")),
+                told("number", f"to_{kind}", _("Last day of the window")),
+                Control("words", value=pgettext("a rule", "days after it (before it: −)")),
                 working,
             ]
     return Line(place, controls, pgettext("a rule", "when"))

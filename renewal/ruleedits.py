@@ -8,9 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from copy import deepcopy
 
-from campaigns.conditions import FEATURES, LEASE
+from django.db.models import Q
+
+from campaigns.conditions import FEATURES, LEASE, LEAVES
 from campaigns.grammar import OPS, Field, Rule
 from campaigns.happened import KINDS, TIME
+from campaigns.models import NameList
 from tenants import tags
 from tenants.models import Consent
 
@@ -28,7 +31,7 @@ def new_rule() -> Rule:
 
 
 def kind_of(node: Rule) -> str:
-    return next(key for key in (*GROUPS, "not", "tag", "consent", "feature", "lease", "events") if key in node)
+    return next(key for key in (*GROUPS, "not", *LEAVES) if key in node)
 
 
 def opened(rule: Rule) -> Rule:
@@ -200,6 +203,12 @@ ACTS: dict[str, Callable[..., Rule]] = {
 # --- What something new looks like -------------------------------------------------------------------------------
 
 
+def lists(chosen: str = "") -> dict[str, str]:
+    """The lists of names that can be chosen, and the one that is, code and name."""
+    there = NameList.objects.filter(Q(removed_at=None) | Q(code=chosen)).order_by("name")
+    return dict(there.values_list("code", "name"))
+
+
 def fields_of(kind: str) -> dict[str, Field]:
     """The fields that events of a kind have."""
     return KINDS[kind].fields | TIME
@@ -220,6 +229,10 @@ def plain(kind: str) -> Rule:
             fields = FEATURES if kind == "feature" else LEASE
             name = next(iter(fields))
             return {kind: name, **plain_value(name, fields[name])}
+        case "list":
+            return {"list": next(iter(lists()), "")}
+        case "moods":
+            return {"moods": ["soso"], "bills": 3}
         case "events":
             return {"events": next(iter(KINDS)), "count": {"op": ">=", "value": 1}}
     return {kind: []}

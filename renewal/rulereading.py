@@ -8,17 +8,18 @@ from typing import Any
 
 from django.http import QueryDict
 
-from campaigns.conditions import FEATURES, LEASE
+from campaigns.conditions import FEATURES, LEASE, LEAVES
 from campaigns.grammar import MAX_TEXT, Field, Rule
 from campaigns.happened import KINDS
 from campaigns.questions import QUESTIONS
+from campaigns.windows import ANCHORS
 from renewal import ruleedits
 from renewal.ruleedits import GROUPS, ROOT, NoSuchPlace
 
 MOST_PARTS = 150
 MOST_LEVELS = 16
 MOST_CHARACTERS = 60_000
-WINDOWS = ("year", "days", "dates", "end")
+DAYS_ABOUT = {"end": (-60, -25), "previous": (-30, 0), "day": (-10, 0)}  # of a window just chosen
 WHOLE = re.compile(r"[-+]?\d{1,12}")
 NUMBER = re.compile(r"[-+]?\d{1,12}(\.\d{1,9})?")
 BETWEEN_TEXTS = re.compile(r"[\n,，、;；]+")
@@ -27,6 +28,11 @@ BETWEEN_TEXTS = re.compile(r"[\n,，、;；]+")
 def read(form: QueryDict) -> Rule:
     """The draft in a form. Raises `NoSuchPlace` if it is none that the editor made."""
     return _Reader(form).node(ROOT, 1)
+
+
+def comparisons(form: QueryDict, at: str, kind: str) -> list[Rule]:
+    """The comparisons in a form that stand at `at`, of events of a kind. Raises `NoSuchPlace`."""
+    return _Reader(form).comparisons(at, ruleedits.fields_of(kind))
 
 
 def restored(text: str) -> Rule:
@@ -67,14 +73,17 @@ class _Reader:
             return {kind: [self.node(f"{at}.{n}", level + 1) for n in range(self.count(f"{at}.n"))]}
         if kind == "not":
             return {"not": self.node(f"{at}.0", level + 1)}
-        if kind not in ("tag", "consent", "feature", "lease", "events"):
+        if kind not in LEAVES:
             raise NoSuchPlace(at)
         if self.form.get(f"{at}.was") != kind:
             return ruleedits.plain(kind)
         if kind == "events":
             return self.events(at)
-        if kind in ("tag", "consent"):
+        if kind in ("tag", "consent", "list"):
             return {kind: self.text(f"{at}.name")}
+        if kind == "moods":
+            moods = [mood.strip()[:MAX_TEXT] for mood in self.form.getlist(f"{at}.moods")[:MOST_PARTS]]
+            return {"moods": moods, "bills": number(self.text(f"{at}.bills")), **self.perhaps(f"{at}.at_least")}
         compared = self.comparison(at, FEATURES if kind == "feature" else LEASE)
         return {kind: compared.pop("field"), **compared}
 
@@ -126,8 +135,7 @@ class _Reader:
             return number(self.text(f"{at}.{key}")) if f"{at}.{key}" in self.form else otherwise
 
         def perhaps(key: str) -> Rule:
-            said = self.form.get(f"{at}.{key}", "").strip()
-            return {key: number(said)} if said else {}
+            return self.perhaps(f"{at}.{key}")
 
         def satisfying() -> list[Rule]:
             if f"{at}.satisfy.n" in self.form:
@@ -159,14 +167,22 @@ class _Reader:
             return number(self.text(f"{at}.{key}")) if f"{at}.{key}" in self.form else otherwise
 
         working = {"working": True} if self.form.get(f"{at}.working") else {}
-        match self.form.get(at):
+        match self.form.get(at, ""):
             case "days":
                 return {"days": told("days", 90), **working}
             case "dates":
                 return {"from": self.text(f"{at}.from"), "to": self.text(f"{at}.to")}
-            case "end":
-                return {"from_end": told("from_end", -60), "to_end": told("to_end", -25), **working}
+            case name if name in (*ANCHORS, "day"):
+                first, last = DAYS_ABOUT.get(name, (0, 30))
+                day = {"day": self.text(f"{at}.day")} if name == "day" else {}
+                about = {f"from_{name}": told(f"from_{name}", first), f"to_{name}": told(f"to_{name}", last)}
+                return {**day, **about, **working}
         return {}
+
+    def perhaps(self, name: str) -> Rule:
+        """A number under the last part of its name, if one was typed."""
+        said = self.form.get(name, "").strip()
+        return {name.rpartition(".")[2]: number(said)} if said else {}
 
     def count(self, name: str) -> int:
         said = self.form.get(name, "0")

@@ -145,20 +145,29 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(RUN_DIR / "beat")
 CELERY_BEAT_SCHEDULE = {
     # The sweep needs no bell: whatever a lost task left behind is found here.
     "sweep the outbox": {"task": "tenants.drain_outbox", "schedule": 5.0, "options": {"expires": 5}},
-    "take in what landed": {"task": "tenants.take_landed", "schedule": 5.0, "options": {"expires": 5}},
+    "take in what landed": {"task": "tenants.take_landed", "schedule": 2.0, "options": {"expires": 2}},
     # Two seconds, so that a rule knows within five what a tenant did.
     "know what happened": {"task": "tenants.catch_up", "schedule": 2.0, "options": {"expires": 2}},
     # Asked every minute because the product's clock, unlike beat's, can be moved in the demo.
+    "run what is to be rehearsed": {"task": "renewal.rehearse", "schedule": 20.0, "options": {"expires": 20}},
     "run the day when it is due": {"task": "renewal.run_day_if_due", "schedule": 60.0, "options": {"expires": 60}},
 }
 MQTT_URL = env.str("MQTT_URL", default="")  # mqtt://user:password@host:1883, or mqtts://
 MQTT_CLIENT = env.str("MQTT_CLIENT", default="renewal-listener")  # names the persistent session at the broker
+# Outside the database, and not part of its backups: how far it has lived (tenants/outbox/gates.py).
+OUTBOX_EPOCH_DIR = env.str("OUTBOX_EPOCH_DIR", default=str(RUN_DIR / "epoch"))
+# For so long a message is its worker's; a quarter of it is more than any channel's whole time-out.
+OUTBOX_CLAIM_SECONDS = env.int("OUTBOX_CLAIM_SECONDS", default=60)
 OUTBOX_BELL = "tenants.drain_outbox"  # rung after commit, by name, in tenants/outbox.py
+REHEARSAL_BELL = "renewal.rehearse"  # rung after commit, by name, in renewal/rehearsed.py
 LANDING_BELL = "tenants.take_landed"  # rung after commit, by name, in tenants/landing.py
 # 公众号: token, appid and, in safe mode, the 43 characters of EncodingAESKey. Without a token its address is closed.
 WECHAT_TOKEN = env.str("WECHAT_TOKEN", default="")
 WECHAT_APPID = env.str("WECHAT_APPID", default="")
 WECHAT_AES_KEY = env.str("WECHAT_AES_KEY", default="")
+# What template and subscribed messages are sent with (docs/channels/wechat.md).
+WECHAT_SECRET = env.str("WECHAT_SECRET", default="")
+WECHAT_URL = env.str("WECHAT_URL", default="https://api.weixin.qq.com")
 RUN_DAY_FROM_HOUR = env.int("RUN_DAY_FROM_HOUR", default=6)  # Shanghai
 
 LANGUAGE_CODE = "zh-hans"
@@ -203,12 +212,44 @@ OPERATOR_NAME = env.str("OPERATOR_NAME", default="蓝寓")
 BRAND_COLOUR = env.str("BRAND_COLOUR", default="#0b6e63")
 # Channels by order of preference; `phone` is the simulated phone of the demo.
 CHANNELS = env.list("CHANNELS", default=["phone"] if IS_SHELTERED else [])
+# Channels of one's own, name → "module:class" (docs/channels.md).
+MORE_CHANNELS = env.dict("MORE_CHANNELS", default={})
+# Alibaba Cloud SMS (docs/channels/sms.md): an access key, the approved sign name, and the secret in the address to
+# which receipts and answers are posted.
+ALIYUN_SMS_URL = env.str("ALIYUN_SMS_URL", default="https://dysmsapi.aliyuncs.com")
+ALIYUN_SMS_KEY_ID = env.str("ALIYUN_SMS_KEY_ID", default="")
+ALIYUN_SMS_KEY_SECRET = env.str("ALIYUN_SMS_KEY_SECRET", default="")
+ALIYUN_SMS_SIGN = env.str("ALIYUN_SMS_SIGN", default="")
+ALIYUN_SMS_RECEIPTS_SECRET = env.str("ALIYUN_SMS_RECEIPTS_SECRET", default="")
+# JPush (docs/channels/jpush.md): the app's AppKey and Master Secret, and how many calls a second it is allowed.
+JPUSH_URL = env.str("JPUSH_URL", default="https://api.jpush.cn")
+JPUSH_APPKEY = env.str("JPUSH_APPKEY", default="")
+JPUSH_SECRET = env.str("JPUSH_SECRET", default="")
+JPUSH_PER_SECOND = env.int("JPUSH_PER_SECOND", default=10)
+# The ERP's write-back (docs/channels/erp.md): its address, and the secret under which calls are signed.
+ERP_URL = env.str("ERP_URL", default="").rstrip("/")
+ERP_SECRET = env.str("ERP_SECRET", default="")
+# WeCom (docs/channels/wecom.md): the company, an app of it with its secret, and the robot of a group (robot.md).
+WECOM_URL = env.str("WECOM_URL", default="https://qyapi.weixin.qq.com")
+WECOM_CORPID = env.str("WECOM_CORPID", default="")
+WECOM_AGENT = env.int("WECOM_AGENT", default=0)
+WECOM_SECRET = env.str("WECOM_SECRET", default="")
+WECOM_ROBOT_KEY = env.str("WECOM_ROBOT_KEY", default="")
 DEMO_LOGIN = env.bool("DEMO_LOGIN", default=STAGE == "demo")  # the login page names the demo's account
-# Marketing is sent within these hours of Shanghai; the law allows 08–22.
+# Marketing and service messages are sent within these hours of Shanghai; the law allows marketing 08–22.
 QUIET_BEFORE_HOUR = env.int("QUIET_BEFORE_HOUR", default=9)
 QUIET_FROM_HOUR = env.int("QUIET_FROM_HOUR", default=21)
-# At most one marketing message a tenant in so many hours, over all playbooks and channels.
+# Marketing on weekends and public holidays, as the mainland's calendar of holidays and make-up workdays has them.
+QUIET_REST_BEFORE_HOUR = env.int("QUIET_REST_BEFORE_HOUR", default=10)
+QUIET_REST_FROM_HOUR = env.int("QUIET_REST_FROM_HOUR", default=20)
+# The attention budget, over all playbooks and channels (docs/budget.md): at most one marketing message a tenant in so
+# many hours, and so many in a calendar month.
 MARKETING_GAP_HOURS = env.int("MARKETING_GAP_HOURS", default=72)
+MARKETING_PER_MONTH = env.int("MARKETING_PER_MONTH", default=4)
+# So many per cent of households, by lot, hear no marketing at all, so that its effect can be measured; 0 for none.
+HOLDOUT_PERCENT = env.int("HOLDOUT_PERCENT", default=5)
+# A release of a playbook that reaches so many leases needs a second person.
+MASS_START = env.int("MASS_START", default=50)
 # A case is opened so many days before its lease's last day.
 CASE_OPENS_DAYS = env.int("CASE_OPENS_DAYS", default=90)
 DOOR_LOG_DAYS = 90  # raw door rows live no longer (PIPL 19, 28)

@@ -22,7 +22,7 @@ from django.utils.translation import override
 from campaigns import playbooks
 from renewal import agreement, cases, filing, proposals, quotes
 from renewal.models import Case, CaseChange, Code, Proposal, Signature
-from tenants import clock, codes, leases, links, outbox, perks
+from tenants import clock, codes, leases, links, outbox, perks, templating
 from tenants.models import Lease, LeaseTenant, Link, Message, Perk, Tenant, Unit
 
 CODE_LIFETIME = timedelta(minutes=5)
@@ -109,6 +109,7 @@ def ask_code(proposal: Proposal, signer: Tenant, *, quote_token: str, now: datet
             key=f"code:{proposal.pk}:{signer.pk}:{number}",
             klass=Message.Class.CODE,
             text=CODE_TEXT,
+            forms=templating.forms_of_codes(),
             deadline=now + CODE_LIFETIME,
             tenant_id=signer.pk,
             lease_id=proposal.lease_id,
@@ -302,10 +303,27 @@ def _write_back(lease: Lease, *, now: datetime) -> None:
                 text=f"{lease.unit.code} {lease.first_day} – {lease.last_day} {lease.monthly_rent}",
                 deadline=now + timedelta(days=30),  # a contract matters long after it was signed
                 lease_id=lease.pk,
-                channel="erp",
+                route=["erp"],
+                forms={"erp": {"values": _as_plain(lease)}},
             ),
             now=now,
         )
+
+
+def _as_plain(lease: Lease) -> dict[str, str]:
+    """A lease in the words of docs/channels/erp.md. Whose it is the ERP knows by the contract that it follows."""
+    follows = lease.renews.contract_no if lease.renews else ""
+    return {
+        "follows": follows,
+        "unit": lease.unit.code,
+        "signed_on": lease.signed_on.isoformat(),
+        "first_day": lease.first_day.isoformat(),
+        "last_day": lease.last_day.isoformat(),
+        "monthly_rent": str(lease.monthly_rent),
+        "deposit": str(lease.deposit),
+        "anchor_day": str(lease.anchor_day),
+        "revision": str(lease.revision),
+    }
 
 
 def signature_of(proposal: Proposal, signer: Tenant) -> Signature | None:

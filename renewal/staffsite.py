@@ -78,10 +78,17 @@ def unfold(operator: str, brand: str) -> dict[str, Any]:
             ),
             _tabs(
                 ("staff-segments", _("Segments"), PEOPLE),
-                ("campaigns.playbook", _("Playbooks"), HQ),
-                ("campaigns.step", _("Steps"), HQ),
+                ("staff-lists", _("Lists of names"), PEOPLE),
+                ("staff-playbooks", _("Playbooks"), PEOPLE),
+                ("staff-templates", _("Templates"), PEOPLE),
+                ("staff-rehearsals", _("What if"), HQ),
+                of="campaigns.playbook",
             ),
-            _tabs(("campaigns.push", _("Pushes"), PEOPLE), ("tenants.message", _("Everything sent"), PEOPLE)),
+            _tabs(
+                ("staff-pushes", _("Pushes"), PEOPLE),
+                ("tenants.message", _("Everything sent"), PEOPLE),
+                of="campaigns.push",
+            ),
             _tabs(
                 ("staff-sources", _("Overview"), HQ),
                 ("connectors.run", _("Runs"), HQ),
@@ -96,6 +103,7 @@ def unfold(operator: str, brand: str) -> dict[str, Any]:
                 ("tenants.perk", _("Perks"), PEOPLE),
                 ("renewal.rate", _("Published rents"), PEOPLE),
                 ("tenants.user", _("Staff"), HQ),
+                ("tenants.staff", _("Shifts and accounts"), HQ),
                 ("tenants.membership", _("Memberships"), HQ),
                 ("renewal.kpiday", _("Figures by day"), HQ),
                 ("tenants.jobrun", _("Job runs"), HQ),
@@ -110,7 +118,7 @@ def _entries() -> list[dict[str, Any]]:
         _entry(_("Renewal cases"), "assignment", "admin:renewal_case_changelist", permission=PEOPLE),
         _entry(_("Tenants"), "group", "staff-tenants", permission=PEOPLE),
         _entry(_("Segments and playbooks"), "account_tree", "staff-segments", permission=PEOPLE),
-        _entry(_("Messages"), "sms", "admin:campaigns_push_changelist", permission=PEOPLE),
+        _entry(_("Messages"), "sms", "staff-pushes", permission=PEOPLE),
         _entry(_("Work orders"), "build", "admin:workorders_workorder_changelist"),
         _entry(_("Sources"), "database", "staff-sources", permission=HQ),
         _entry(_("Settings"), "tune", "admin:tenants_building_changelist", permission=PEOPLE),
@@ -121,16 +129,19 @@ def _entry(title: str | Promise, icon: str, url: str, **more: Any) -> dict[str, 
     return {"title": title, "icon": icon, "link": reverse_lazy(url), **more}
 
 
-def _tabs(*entries: tuple[str, str | Promise, str]) -> dict[str, Any]:
-    """Lists that answer one question, beside each other; each named as `app.model`, or a page by its address's name."""
+def _tabs(*entries: tuple[str, str | Promise, str], of: str = "") -> dict[str, Any]:
+    """Lists that answer one question, beside each other; each named as `app.model`, or a page by its address's name.
+
+    Where all are pages, `of` names the model by which they ask for their tabs.
+    """
     return {
-        "models": [name for name, _title, _permission in entries if "." in name],
+        "models": [name for name, *_rest in entries if "." in name] + ([of] if of else []),
         "items": [
             {
                 "title": title,
                 "link": reverse_lazy(f"admin:{name.replace('.', '_')}_changelist" if "." in name else name),
                 "permission": permission,
-                # A page is shown as open at its own address only; otherwise one would be below all of its address.
+                # Not by address: one page would be below all of its own.
                 **({} if "." in name else {"active": partial(_is_open, name)}),
             }
             for name, title, permission in entries
@@ -139,4 +150,6 @@ def _tabs(*entries: tuple[str, str | Promise, str]) -> dict[str, Any]:
 
 
 def _is_open(name: str, request: HttpRequest) -> bool:
-    return request.resolver_match is not None and request.resolver_match.url_name == name
+    """Whether the page is the one named so (staff-segments), below it, or about one of its rows (staff-segment-…)."""
+    here = (request.resolver_match and request.resolver_match.url_name) or ""
+    return f"{here}-".startswith((f"{name}-", f"{name.removesuffix('s')}-"))

@@ -187,6 +187,7 @@ def _staff(names: Collection[str]) -> dict[str, Cells]:
             "楼栋": "；".join(sorted({place for _role, place in places[person.user.username] if place})),
             "技能": "；".join(SKILLS.get(skill, skill) for skill in person.skills),
             "班次": person.shift,
+            "企业微信账号": person.wecom_id,
         }
         for person in Staff.objects.filter(user__username__in=names).select_related("user")
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -11,7 +11,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
-from renewal import phrases, sources
+from renewal import bookwords, phrases, sources
 from renewal.models import Case
 from tenants.access import masked
 from tenants.history import FIELDS
@@ -20,6 +20,12 @@ from tenants.tags import TAGS
 
 register = template.Library()
 register.filter("masked", masked)
+
+
+@register.filter
+def moment(text: str) -> datetime:
+    """The moment that a stored result writes as text."""
+    return datetime.fromisoformat(text)
 
 
 @register.filter
@@ -166,3 +172,13 @@ def for_so_long(span: timedelta | None) -> str:
 def _half(value: float) -> str:
     rounded = int(value * 2) / 2
     return f"{rounded:g}" if value < 10 else f"{int(value)}"
+
+
+@register.filter
+def topic_name(code: str) -> str:
+    return bookwords.topic(code)
+
+
+@register.filter
+def split_words(text: str) -> list[str]:
+    return text.split()

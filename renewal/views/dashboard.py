@@ -19,10 +19,11 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
-from renewal import board, days, sources
+from renewal import board, bookshelf, days, sources
 from renewal.models import Case
 from tenants import clock, desk
 from tenants.models import JobRun, Message
+from tenants.outbox import gates
 
 # Signed is teal, waiting sand, leaving warm; alarm only for what needs a person now.
 CASE_HUES = {
@@ -30,8 +31,8 @@ CASE_HUES = {
     "moved_out": "leaving", "ended_by_operator": "quiet",
 }  # fmt: skip
 PUSH_HUES = {
-    "accepted": "signed", "delivered": "signed", "push_planned": "waiting", "planned": "waiting",
-    "queued": "waiting", "sending": "waiting",
+    "accepted": "signed", "delivered": "signed", "push_planned": "waiting", "push_held": "waiting",
+    "planned": "waiting", "queued": "waiting", "sending": "waiting",
     "unknown": "alarm", "parked": "alarm", "failed": "alarm", "dead": "alarm", "undelivered": "alarm",
 }  # fmt: skip
 SHOWN_FIRST = (
@@ -41,7 +42,7 @@ SHOWN_FIRST = (
 
 
 def everywhere(request: HttpRequest) -> dict[str, Any]:
-    """What every page of the staff site knows: the product's moment, and whether the day may be moved."""
+    """What every page of the staff site knows: the product's moment, whether the day may be moved, what is stopped."""
     now = clock.now()
     may_move = _may_move_the_day(request)
     return {
@@ -50,6 +51,8 @@ def everywhere(request: HttpRequest) -> dict[str, Any]:
         "running_day": may_move and days.under_way(today=clock.day_of(now)),
         "demo_login": settings.DEMO_LOGIN,
         "brand_colour": settings.BRAND_COLOUR,
+        "stopped": gates.stopped() if desk.role(request) else [],
+        "may_see_pushes": desk.may_see_people(request),
     }
 
 
@@ -82,6 +85,7 @@ def fill(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         weeks=_week_bars(shown["weeks"], only),
         target_hours=settings.ACCEPT_TARGET_HOURS,
         silent=sources.silences(now=now) if desk.may_run_the_house(request) else [],
+        waiting_releases=bookshelf.waiting(request.user) if desk.may_run_the_house(request) else [],
     )
     return context
 
@@ -166,7 +170,11 @@ def _case_bars(cases: dict[str, Any], only: dict[str, Any]) -> dict[str, Any]:
 def _push_bars(pushes: dict[str, Any], only: dict[str, Any]) -> dict[str, Any]:
     """By the state of the message, or of the push where it never became one."""
     since = {"created_at_from": pushes["from"], "created_at_to": pushes["to"], **only}
-    own = {"push_planned": _("waiting for the outbox"), "push_suppressed": _("decided against")}
+    own = {
+        "push_planned": _("waiting for the outbox"),
+        "push_held": _("held back until something is put right"),
+        "push_suppressed": _("decided against"),
+    }
     rows = []
     for state, n in sorted(pushes["states"].items(), key=lambda pair: -pair[1]):
         where = {"state__exact": state.removeprefix("push_")} if state in own else {"message__state__exact": state}

@@ -25,15 +25,17 @@ from tenants.models import Link
 def number(request: HttpRequest) -> HttpResponse:
     """Where one types one's number. The answer is the same whoever has it."""
     origin = re.sub(r"[^\w-]", "", request.GET.get("from") or request.POST.get("from") or "")[:32]
+    # Whoever comes to choose what they hear needs no letter to be there.
+    then = "preferences" if "preferences" in (request.GET.get("then"), request.POST.get("then")) else ""
     typed, error = request.POST.get("phone", ""), ""
     if request.method == "POST":
         try:
             phone = door.phone_of(typed)
-            request.session["door"] = {"phone": phone, "from": origin}
+            request.session["door"] = {"phone": phone, "from": origin, "then": then}
             return _ask(request, phone)
         except door.Refused as refused:
             error = str(refused)
-    context = {"typed": typed[:24], "error": error, "from": origin}
+    context = {"typed": typed[:24], "error": error, "from": origin, "then": then}
     return show(request, "h5/door.html", context, status=422 if error else 200)
 
 
@@ -57,14 +59,15 @@ def code(request: HttpRequest) -> HttpResponse:
         if link:
             link = door.confirm(link, request.POST["code"], now=now)
         else:
-            link = door.enter(phone, request.POST["code"], origin=held.get("from") or "r", now=now)
+            origin = held.get("from") or "r"
+            link = door.enter(phone, request.POST["code"], origin=origin, any_lease=bool(held.get("then")), now=now)
     except door.WrongCode as refused:
         return _code_page(request, phone, error=str(refused))
     except door.NothingHere:
         return refusal(request, "nobody", 200)
     remember(request, link, now=now)
     request.session.pop("door", None)
-    return go("letter-read", READ_AT)
+    return go("letter-preferences" if held.get("then") else "letter-read", READ_AT)
 
 
 @page
@@ -108,7 +111,7 @@ def _code_page(request: HttpRequest, phone: str, *, error: str = "") -> HttpResp
         "typed": request.POST.get("code", "")[:6],
         "check_url": reverse("door-code"),
         "resend_url": reverse("door-code"),
-        "action": _("Read my letter"),
+        "action": _("Continue") if request.session["door"].get("then") else _("Read my letter"),
         "back_url": reverse("door"),
         "purpose": _("If this number is on one of our leases, the code arrives in a moment."),
         "for_door": True,

@@ -68,11 +68,10 @@ def _editor(request: HttpRequest, segment: Segment | None, draft: Rule, name: st
         context = {**typed, "segment": segment, **_look(request.user, segment, draft, today=clock.today())}
     except (ruleedits.NoSuchPlace, KeyError, TypeError, AttributeError, StopIteration) as error:
         raise BadRequest("the form of another rule") from error
-    context["title"] = segment.name if segment else _("New segment")
+    context |= {"title": segment.name if segment else _("New segment"), "is_unsaved": do == "save"}
     if request.htmx:  # type: ignore[attr-defined]
         return render(request, "staff/segment_builder.html", context)
-    failed = do == "save" and request.method == "POST"
-    return page(request, "staff/segment_edit.html", context, status=422 if failed else 200)
+    return page(request, "staff/segment_edit.html", context, status=422 if do == "save" else 200)
 
 
 def _saved(request: HttpRequest, segment: Segment | None, draft: Rule, typed: dict[str, Any]) -> HttpResponse:

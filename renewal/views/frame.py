@@ -114,6 +114,7 @@ def show(request: HttpRequest, template: str, context: dict[str, Any], *, status
         "brand_sheet": _brand_sheet(),
         "at": READ_AT,
         "back": _address(request),
+        "refuse_at": READ_AT if is_open(request) else "",
     }
     return render(request, template, shared | context, status=status)
 
@@ -128,7 +129,7 @@ def _signed_here(request: HttpRequest) -> bool:
 
 
 # Pages that are the answer to a POST: by GET they are seen here.
-SEEN_AT = {"letter-sign": "letter-code", "letter-refuse": "letter-read"}
+SEEN_AT = {"letter-sign": "letter-code", "letter-refuse": "letter-preferences", "letter-choose": "letter-preferences"}
 
 
 def _address(request: HttpRequest) -> str:
@@ -180,6 +181,12 @@ def remember(request: HttpRequest, link: Link, *, now: datetime) -> None:
         request.session["letter"] = {"link": link.pk}
     request.session["letter"]["until"] = (now + SESSION).isoformat()
     request.session.modified = True
+
+
+def is_open(request: HttpRequest) -> bool:
+    """Whether some letter is open in this browser."""
+    held = request.session.get("letter")
+    return held is not None and datetime.fromisoformat(held["until"]) > clock.now()
 
 
 def has_opened(request: HttpRequest, link: Link) -> bool:

@@ -7,7 +7,8 @@
     GET, POST …/agreement      the five lines (POST keeps the choice)      → signing.py
     POST …/code, …/sign        the code and the signature                  → signing.py
     GET, POST …/decline        "not this time"; …/notice: "I am leaving"
-    POST …/general, …/refuse   the general version; no more letters like this
+    POST …/general             the general version
+    GET …/preferences, POST …/choose, …/refuse   what one wants to hear → preferences.py
 
 Every POST exists as /r/<token>/… too, for a browser that has opened that token.
 """
@@ -43,7 +44,9 @@ def cover(request: HttpRequest, token: str) -> HttpResponse:
     link = links.find(token_of(token), now=clock.now())
     building = link.lease.unit.building
     place = building.name.removeprefix(settings.OPERATOR_NAME).strip(" ·・-") or building.name
-    return show(request, "h5/cover.html", {"place": place, "open_url": reverse("letter-open", args=[token_of(token)])})
+    key = token_of(token)
+    context = {"place": place, "open_url": reverse("letter-open", args=[key]), "refuse_at": key}
+    return show(request, "h5/cover.html", context)
 
 
 @page
@@ -134,15 +137,6 @@ def general(request: HttpRequest, key: str) -> HttpResponse:
     link = opened(request, key)
     letters.prefer_general(link.tenant, general=request.POST.get("general") == "1", now=clock.now())
     return go("letter-read", READ_AT)
-
-
-@page
-@require_POST
-def refuse(request: HttpRequest, key: str) -> HttpResponse:
-    """No more messages about renewing, in one tap."""
-    link = opened(request, key)
-    consents.refuse_marketing(link.tenant, now=clock.now(), proof=f"letter:{link.pk}")
-    return show(request, "h5/answered.html", {"kind": "refused"})
 
 
 @page

@@ -17,7 +17,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from renewal import people, persons
 from renewal.models import Case
-from tenants import access, clock, desk, naming
+from tenants import access, clock, current, desk, naming
 from tenants.attributes import ALIASES
 from tenants.models import Tenant, User
 from tenants.tags import TAGS
@@ -48,6 +48,7 @@ def roster(request: HttpRequest) -> HttpResponse:
     today = clock.today()
     page = people.roster(request.user, wanted, today=today)
     kept = {key: value for key, value in asked.items() if key != "page" and value}
+    whose = _whose(asked.get("is") or "")
     return render(
         request,
         "staff/tenants.html",
@@ -58,8 +59,10 @@ def roster(request: HttpRequest) -> HttpResponse:
             "wanted": wanted,
             "today": today,
             "address": urlencode(kept),
-            "is_narrowed": bool(kept.keys() - {"is"}),
-            "whose": _whose(asked.get("is") or ""),
+            "whose": whose,
+            "hidden": {"is": asked["is"]} if whose else {},
+            # Whom one looks for stays; without anything else to clear there is no link.
+            "clear": f"?{urlencode({'is': asked['is']} if whose else {})}" if kept.keys() - {"is"} else "",
             "buildings": access.buildings_for(request.user, today=today, roles=access.SEES_PEOPLE).order_by("code"),
             "tags": TAGS.values(),
             "states": Case.State.choices,
@@ -109,6 +112,7 @@ def _portrait(request: HttpRequest, tenant_id: int, typed: dict[str, Any], *, st
         "title": shown["tenant"].name,
         "today": today,
         "days_left": (shown["current"].last_day - today).days,
+        "computed": current.freshness(tenant_id),
         "topic": topic,
         "topics": TOPICS,
         "phone_url": f"/phone/{tenant_id}" if "phone" in settings.CHANNELS else "",

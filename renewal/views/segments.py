@@ -15,7 +15,7 @@ from django.views.decorators.http import require_safe
 from campaigns import segments
 from campaigns.models import Playbook, Segment
 from renewal import audience, people
-from tenants import access, clock, desk
+from tenants import access, clock, current, desk
 
 
 @require_safe
@@ -24,7 +24,14 @@ def listing(request: HttpRequest) -> HttpResponse:
     _refuse_without_people(request)
     words, today = _words(request), clock.today()
     rows = audience.listed(request.user, words, today=today)
-    context = {"title": _("Segments"), "rows": rows, "words": words, "today": today}
+    context = {
+        "title": _("Segments"),
+        "rows": rows,
+        "words": words,
+        "today": today,
+        "computed": current.freshness(),
+        "clear": "?" if words else "",
+    }
     return page(request, "staff/segments.html", context)
 
 
@@ -51,7 +58,10 @@ def segment(request: HttpRequest, pk: int) -> HttpResponse:
         "playbooks": audience.playbooks().get(one.pk, []),
         "page": people.roster(request.user, wanted, today=today),
         "is_others": is_others,
+        "computed": current.freshness(),
         "words": words,
+        "hidden": {"who": "others"} if is_others else {},
+        "clear": f"?{'who=others' if is_others else ''}" if words else "",
         "address": urlencode(kept),
         "today": today,
     }
@@ -73,6 +83,7 @@ def why(request: HttpRequest, pk: int, tenant_id: int) -> HttpResponse:
     except segments.NotAResident:
         told = {"tree": None, "holds": False, "nearest": []}
     context = {"title": f"{tenant.name} · {one.name}", "segment": one, "tenant": tenant, "today": today, **told}
+    context |= {"hidden": {"who": "others"}, "computed": current.freshness(tenant.pk)}
     return page(request, "staff/segment_why.html", context)
 
 

@@ -7,9 +7,14 @@
   new MutationObserver(follow).observe(root, { attributes: true, attributeFilter: ["class"] });
   follow();
 
-  // A browser gives an autofocus up where the page before still had something in focus.
-  const wanted = document.querySelector("[autofocus]");
-  if (wanted && document.activeElement === document.body) wanted.focus();
+  // A browser gives an autofocus up where the page before still had something in focus, and takes none while a
+  // style sheet is on its way.
+  const focusWanted = () => {
+    const wanted = document.querySelector("[autofocus]");
+    if (wanted && document.activeElement === document.body) wanted.focus();
+  };
+  focusWanted();
+  addEventListener("load", focusWanted);
 
   const isTyping = (target) => target.closest("input, textarea, select, [contenteditable]");
   const rows = () => [...document.querySelectorAll("[data-row]")];

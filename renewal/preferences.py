@@ -1,0 +1,151 @@
+"""The words under which a tenant chooses what to hear, and what they have chosen so far."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.utils.translation import gettext as _
+
+from connectors.channels import Reach
+from tenants import consents, preferences
+from tenants.models import Consent, Link, Tenant
+from tenants.preferences import Shown
+
+VERSION = "h5-2026-11"  # of the words below: another with every change of them; the ledger keeps them in full besides
+OFFERS, PERSONAL = "offers", "personal"
+LINES = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One block of the page."""
+
+    what: str  # OFFERS, PERSONAL, or a way
+    title: str
+    text: str
+    granted: bool
+
+    @property
+    def is_way(self) -> bool:
+        return self.what not in (OFFERS, PERSONAL)
+
+    @property
+    def state(self) -> str:
+        return _("You receive this") if self.granted else _("You do not receive this")
+
+    @property
+    def action(self) -> str:
+        return _("Turn off") if self.granted else _("Turn on")
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """Where a choice is made: the page, and whose browser it is."""
+
+    link: Link
+    page: str
+    address: str
+    device: str
+
+
+class NoChoice(Exception):
+    """What was asked for is no choice of the page."""
+
+
+def choices(tenant: Tenant) -> list[Choice]:
+    """The blocks of the page, as the ledger stands."""
+    now = preferences.standing(tenant)
+    found = [Choice(OFFERS, *_words(OFFERS), now.offers)]
+    if len(now.ways) > 1:
+        found += [Choice(str(way), *_words(str(way)), granted) for way, granted in now.ways.items()]
+    return [*found, Choice(PERSONAL, *_words(PERSONAL), now.personal)]
+
+
+def choose(what: str, *, granted: bool, where: Where, now: datetime) -> None:
+    """The choice stands in the ledger, with the words that were shown. Raises `NoChoice`."""
+    tenant = where.link.tenant
+    if what not in {OFFERS, PERSONAL, *map(str, preferences.ways())}:
+        raise NoChoice
+    title, text = _words(what)
+    answer = _("I agree") if granted else _("I refuse")
+    shown = _shown("\n".join(filter(None, [title, text, answer])), where)
+    if what == OFFERS:
+        preferences.offers(tenant, granted=granted, shown=shown, now=now)
+    elif what == PERSONAL:
+        preferences.personal(tenant, granted=granted, shown=shown, now=now)
+    else:
+        preferences.way(tenant, Reach(what), granted=granted, shown=shown, now=now)
+
+
+def refuse(where: Where, *, now: datetime) -> bool:
+    """No more offers, by the one tap at the foot of a page; whether there was a consent that can be given back."""
+    was = preferences.standing(where.link.tenant).offers
+    shown = _shown(_("No more letters about renewing"), where)
+    preferences.offers(where.link.tenant, granted=False, shown=shown, now=now)
+    return was
+
+
+def said(what: str, *, granted: bool) -> str:
+    """What was done, in a sentence."""
+    title, _text = _words(what)
+    return (_("Switched on: %(what)s") if granted else _("Switched off: %(what)s")) % {"what": title}
+
+
+def lines(tenant: Tenant) -> list[dict[str, Any]]:
+    """What the tenant chose last, the newest first."""
+    rows = Consent.objects.filter(tenant=consents.person_of(tenant), purpose__in=["marketing", "profiling"])
+    return [{"at": row.at, "said": _line(row)} for row in rows.order_by("-at", "channel", "-pk")[:LINES]]
+
+
+def channel_name(channel: str) -> str:
+    """A channel of the ledger in a tenant's words."""
+    names = {consents.ANY: _("everywhere"), "phone": _("text message"), "sms": _("text message")}
+    names |= {"wechat": _("WeChat"), "wechat_subscribe": _("WeChat"), "jpush": _("the app")}
+    return names.get(channel, channel)
+
+
+def _line(row: Consent) -> str:
+    answer = _("yes") if row.granted else _("no")
+    where = "" if row.channel == consents.ANY else f" · {channel_name(row.channel)}"
+    return f"{row.get_purpose_display()}{where}: {answer}"
+
+
+def _words(what: str) -> tuple[str, str]:
+    """The title and the text of a choice."""
+    values = {"operator": settings.OPERATOR_NAME}
+    match what:
+        case "offers":
+            text = _("%(operator)s writes to me about renewing: offers, perks and what they cost.")
+            return _("Letters about renewing"), text % values
+        case "personal":
+            text = _(
+                "%(operator)s draws on how I used the house (bookings, repairs, payments) to choose what it writes to "
+                "me. Without this I get the general version. Rent and terms are the same in either case."
+            )
+            return _("Written for me"), text % values
+        case Reach.PHONE:
+            return _("By text message"), ""
+        case Reach.WECHAT:
+            return _("By WeChat"), ""
+    return _("In the app"), ""
+
+
+def _shown(text: str, where: Where) -> Shown:
+    evidence = {
+        "page": where.page,
+        "link": where.link.pk,
+        "address": _keyed(where.address),
+        "device": _keyed(where.device),
+    }
+    return Shown(VERSION, text, f"letter:{where.link.pk}", evidence)
+
+
+def _keyed(fact: str) -> str:
+    """A fact of which only that it is the same can be told."""
+    mac = hmac.new(settings.LINK_KEY.encode(), f"consent:{fact}".encode(), hashlib.sha256)
+    return mac.hexdigest()[:16] if fact else ""
