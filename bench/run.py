@@ -1,9 +1,9 @@
 """`make bench`: every benchmark of this folder, each in a process and a scratch database of its own.
 
-    python -m bench.run [PREFIX]
+    python -m bench.run [PREFIX …]
 
 A benchmark is a file with `KEYS`, the figures it gives, and `run() -> dict[key, Figure]`. Only those
-with a key that begins with PREFIX are run. A table goes to stdout and the figures into
+with a key that begins with a PREFIX are run. A table goes to stdout and the figures into
 bench/results.json, beside those of earlier runs.
 """
 
@@ -18,12 +18,12 @@ from bench import scratch
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results.json"
-NOT_BENCHMARKS = {"__init__", "run", "figures", "scratch", "bare"}
+NOT_BENCHMARKS = {"__init__", "run", "figures", "scratch", "bare", "events", "large", "orm", "peers", "tasks"}
 
 
-def main(prefix: str = "") -> int:
+def main(*prefixes: str) -> int:
     server = scratch.server()
-    chosen = [name for name in _benchmarks() if _wanted(name, prefix)]
+    chosen = [name for name in _benchmarks() if _wanted(name, prefixes)]
     results: dict[str, Any] = {}
     failed = []
     for name in chosen:
@@ -33,7 +33,7 @@ def main(prefix: str = "") -> int:
         if figures is None:
             failed.append(name)
         else:
-            results |= {key: figure for key, figure in figures.items() if key.startswith(prefix)}
+            results |= {key: figure for key, figure in figures.items() if key.startswith(prefixes or "")}
     if results:
         scratch.merge(RESULTS, results)
         _show(results)
@@ -46,10 +46,10 @@ def _benchmarks() -> list[str]:
     return sorted(path.stem for path in HERE.glob("*.py") if path.stem not in NOT_BENCHMARKS)
 
 
-def _wanted(name: str, prefix: str) -> bool:
+def _wanted(name: str, prefixes: tuple[str, ...]) -> bool:
     # A prefix may be longer than a key's first word or shorter: "ingest", "ingest.iot".
     source = (HERE / f"{name}.py").read_text(encoding="utf-8")
-    return not prefix or f'"{prefix}' in source
+    return not prefixes or any(f'"{prefix}' in source for prefix in prefixes)
 
 
 def _show(results: dict[str, Any]) -> None:
@@ -60,4 +60,4 @@ def _show(results: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:2]))
+    sys.exit(main(*sys.argv[1:]))

@@ -70,7 +70,7 @@ def _campaign(dice: random.Random, share: float, listener: str = "") -> tuple[bo
     rig.empty(NOW)
     _furnish()
     said = Said(dice, max(6_000, round(MESSAGES * share)))
-    kills = max(1 if listener else 2, round(KILLS * share))
+    kills = max(3 if listener else 2, round(KILLS * share))
     with broker.running("mosquitto") as port:
         done = _deliver(said, port, dice, kills, listener)
         delivered = time.monotonic() - began

@@ -1,0 +1,202 @@
+"""10,000 pushes from planned to marked, beside a bare loop of the same HTTP calls and beside one Celery task a push.
+
+The provider is a stand-in in a process of its own that takes a message a call, or a hundred. The bare loop says the
+same words through the same connections with as many threads, and keeps nothing. Each is run several times in turn, and
+the median of the ratios counts.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from django.conf import settings
+from django.db import connection, transaction
+
+from bench.figures import Figure, figure
+from bench.scratch import ROOT
+from bench.tasks import push
+from connectors.http import Way
+from tenants import clock, outbox
+from tenants.models import Attempt, Consent, Link, Message, Tenant
+from tenants.outbox import claiming
+from tests.makers import NOW, TODAY
+from tests.pager import Pager, PagerBatch
+from tests.standins.base import Remote, process
+
+KEYS = (
+    "outbox.single.times_bare_loop",
+    "outbox.single.times_celery_task",
+    "outbox.single.per_s",
+    "outbox.batch.per_s",
+    "outbox.claim.rows_per_s",
+)
+PUSHES = int(os.environ.get("PUSHES", "10000"))
+RUNS = int(os.environ.get("RUNS", "5"))
+TEXT = "您的租约将于 12 月 26 日到期，续租方案已备好。"
+CHANNELS = {"pager": "tests.pager:Pager", "pagers": "tests.pager:PagerBatch"}
+
+
+def run() -> dict[str, Figure]:
+    settings.MORE_CHANNELS, settings.CHANNELS = CHANNELS, list(CHANNELS)
+    clock.set_to(NOW)
+    _people()
+    with process("pager") as provider:
+        settings.PAGER_URL = os.environ["PAGER_URL"] = provider.url
+        runs: dict[str, list[float]] = {
+            "bare": [],
+            "single": [],
+            "bare batch": [],
+            "batch": [],
+            "claim": [],
+            "task": [],
+        }
+        _bare(provider, batch=False)  # connections, caches and the interpreter are warm
+        for _run in range(RUNS):
+            runs["bare"].append(_bare(provider, batch=False))
+            runs["single"].append(_drained(provider, "pager"))
+            runs["bare batch"].append(_bare(provider, batch=True))
+            runs["batch"].append(_drained(provider, "pagers"))
+            runs["claim"].append(_claimed())
+        for _run in range(3):
+            runs["task"].append(_by_tasks(provider))
+    return _figures(runs)
+
+
+def _figures(runs: dict[str, list[float]]) -> dict[str, Figure]:
+    def rates(what: str) -> list[float]:
+        return [PUSHES / seconds for seconds in runs[what]]
+
+    times = [ours / bare for ours, bare in zip(runs["single"], runs["bare"], strict=True)]
+    middle = statistics.median(runs["single"])
+    detail = {"pushes": PUSHES, "threads": Pager.senders, "seconds": {what: runs[what] for what in runs}}
+    return {
+        "outbox.single.times_bare_loop": figure(times, "×", **detail),
+        "outbox.single.times_celery_task": figure([middle / task for task in runs["task"]], "×"),
+        "outbox.single.per_s": figure(rates("single"), "sends/s", bare_loop=statistics.median(rates("bare"))),
+        "outbox.batch.per_s": figure(
+            rates("batch"), "sends/s", a_call=PagerBatch.batch, bare_loop=statistics.median(rates("bare batch"))
+        ),
+        "outbox.claim.rows_per_s": figure(
+            rates("claim"), "rows/s", a_claim=1000, checks="all of tenants/outbox/rules.py"
+        ),
+    }
+
+
+def _people() -> None:
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("TRUNCATE tenants_tenant, tenants_message CASCADE")
+    people = Tenant.objects.bulk_create(
+        [Tenant(name="租客", phone=f"100{n:08}", created_at=NOW) for n in range(PUSHES)], batch_size=5000
+    )
+    Consent.objects.bulk_create(
+        [
+            Consent(
+                tenant=person, purpose="marketing", channel="any", granted=True, at=NOW, text_version="1", proof="1",
+                recorded_at=NOW,
+            )
+            for person in people
+        ],
+        batch_size=5000,
+    )  # fmt: skip
+
+
+def _post(channel: str) -> None:
+    """Every person has a push waiting, and no other message is there."""
+    with connection.cursor() as cursor:
+        cursor.execute("TRUNCATE tenants_message CASCADE")
+    deadline = clock.at(TODAY.replace(day=28), 21)
+    people = Tenant.objects.values_list("pk", flat=True)
+    drafts = [
+        outbox.Draft(key=f"push:{pk}", klass="marketing", text=TEXT, deadline=deadline, tenant_id=pk, route=[channel])
+        for pk in people
+    ]
+    outbox.post_many(drafts, now=NOW)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE tenants_message, tenants_tenant, tenants_consent")
+
+
+def _drained(provider: Remote, channel: str) -> float:
+    provider.forget()
+    _post(channel)
+    seconds = _timed(lambda: outbox.drain(now=NOW, limit=PUSHES))
+    seen = provider.counts()
+    assert (len(seen["arrived"]), seen["doubles"]) == (PUSHES, 0)
+    assert Message.objects.filter(state="accepted").count() == PUSHES == Attempt.objects.count()
+    assert not Link.objects.exists()
+    return seconds
+
+
+def _bare(provider: Remote, *, batch: bool) -> float:
+    provider.forget()
+    told = [{"key": f"push:{n}", "to": f"100{n:08}", "text": TEXT} for n in range(PUSHES)]
+    size, path = (PagerBatch.batch, "/send/batch") if batch else (1, "/send")
+    threads = (PagerBatch if batch else Pager).senders
+    way = Way(connections=threads)
+
+    def call(at: int) -> None:
+        body = told[at : at + size] if batch else told[at]
+        headers = {"Content-Type": "application/json"}
+        reply = way.call(
+            "POST", provider.url + path, body=json.dumps(body, ensure_ascii=False).encode(), headers=headers
+        )
+        assert reply.status == 200
+        assert reply.json()
+
+    with ThreadPoolExecutor(threads) as pool:
+        return _timed(lambda: list(pool.map(call, range(0, PUSHES, size))))
+
+
+def _claimed() -> float:
+    _post("pagers")
+
+    def claim_all() -> None:
+        left = PUSHES
+        while left:
+            claims, _settled = claiming.claim(PagerBatch, now=NOW, limit=1000)
+            left -= len(claims)
+
+    return _timed(claim_all)
+
+
+def _by_tasks(provider: Remote) -> float:
+    """One Celery task a push, with as many threads as the outbox has."""
+    provider.forget()
+    _post("pager")
+    command = [sys.executable, "-m", "celery", "-A", "bench.tasks", "worker", "-P", "threads", "-l", "ERROR"]
+    worker = subprocess.Popen([*command, "-c", str(Pager.senders)], cwd=ROOT)
+    try:
+        first, *rest = Message.objects.values_list("pk", flat=True)
+        push.delay(first)
+        _until(provider, worker, 1)  # the worker is up
+
+        def send() -> None:
+            for message in rest:
+                push.delay(message)
+            _until(provider, worker, PUSHES)
+
+        return _timed(send)
+    finally:
+        worker.kill()
+        worker.wait()
+
+
+def _until(provider: Remote, worker: subprocess.Popen[bytes], n: int) -> None:
+    deadline = time.monotonic() + 240
+    while provider.counts()["requests"] < n:
+        assert worker.poll() is None, "the worker has ended"
+        assert time.monotonic() < deadline, "the tasks did not come to an end"
+        time.sleep(0.05)
+
+
+def _timed(work: Callable[[], Any]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
