@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 os.environ["STAGE"] = "test"
+os.environ["HOLDOUT_PERCENT"] = "0"  # everybody hears; tests/test_holdout.py has a share of its own
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "renewal.settings")
 os.environ.setdefault("DATA", str(Path(__file__).resolve().parent.parent / ".data" / "test"))
 os.environ.setdefault(

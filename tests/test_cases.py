@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from campaigns.models import Playbook, Push, Step
+from campaigns.models import Push
 from renewal import cases
 from renewal.models import Case, CaseChange
 from tenants.models import Lease, LeaseTenant, Message, Tenant
-from tests.makers import NOW, TODAY, make_event, make_lease, make_tenant, make_unit
+from tests.makers import NOW, TODAY, first_step, make_event, make_lease, make_playbook, make_tenant, make_unit
 
 pytestmark = pytest.mark.django_db
 
@@ -167,8 +167,7 @@ def test_the_operator_ends_a_lease_and_the_tenant_gives_notice() -> None:
 
 def test_an_accepted_push_is_a_contact_and_a_planned_one_is_not() -> None:
     reached, planned = make_case(), make_case()
-    book = Playbook.objects.create(code="x", name="x", rank=9)
-    step = Step.objects.create(playbook=book, code="x-25", days_before_end=25, text="x")
+    said = first_step(make_playbook())
     for case, sent_at in ((reached, NOW), (planned, None)):
         tenant = case.lease.tenants.get()
         message = Message.objects.create(
@@ -179,7 +178,8 @@ def test_an_accepted_push_is_a_contact_and_a_planned_one_is_not() -> None:
         Push.objects.create(
             lease=case.lease,
             tenant=tenant,
-            step=step,
+            step=said.step,
+            said=said,
             due_on=TODAY,
             created_at=NOW,
             message=message,

@@ -56,7 +56,8 @@ def random_year(dice: random.Random, tenants: list[Tenant], units: list[Any]) ->
             case 1:
                 add(dice.choice(["community.joined", "community.posted", "door.opened"]), moment(), {}, tenant)
             case 2:
-                add("app.viewed", moment(), {"name": dice.choice(["home", "rent_prices", "coupons"])}, tenant)
+                name = dice.choice(["home", "rent_prices", "coupons", "repairs"])
+                add("app.viewed", moment(), {"name": name}, tenant)
             case 3:
                 mood = {"bill": str(next(serial)), "mood": dice.choice(["good", "soso", "bad"])}
                 add("mood.given", moment(), mood, tenant)
@@ -117,6 +118,7 @@ def recount(person: int, events: list[Event]) -> dict[str, Any]:
     repairs.sort(key=lambda r: r[0].data["category"])
     repairs.sort(key=lambda r: r[0].at, reverse=True)
     hours = [r[0].at.astimezone(SHANGHAI).hour for r in repairs[:3]]
+    at_night = [r for r in repairs if not 6 <= r[0].at.astimezone(SHANGHAI).hour < 22]
 
     payments = [e for e in year if e.kind == "payment.made"]
     offsets = [(e.at.astimezone(SHANGHAI).date() - date.fromisoformat(e.data["due_on"])).days for e in payments]
@@ -147,10 +149,12 @@ def recount(person: int, events: list[Event]) -> dict[str, Any]:
         "app_30": count(month, "app.viewed"),
         "price_views_90": count(quarter, "app.viewed", name="rent_prices"),
         "coupon_views_90": count(quarter, "app.viewed", name="coupons"),
+        "repair_views_90": count(quarter, "app.viewed", name="repairs"),
         "repairs_365": len(repairs),
         "repairs_open": sum(not any(e.data["ticket"] in finished for e in repair) for repair in repairs),
         "late_accepts_365": sum(wait > 6 for wait in waits),
         "last3_night": len(repairs) >= 3 and all(hour >= 22 or hour < 6 for hour in hours),
+        "night_share_365": len(at_night) / len(repairs) if repairs else None,
         "worst_accept_hours": pytest.approx(max(waits)) if waits else None,
         "last_bad_rating_at": max(bad_ratings, default=None),
         "last_moods": [e.data["mood"] for e in moods[:3]],

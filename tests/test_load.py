@@ -231,6 +231,27 @@ def test_staff_have_an_account_skills_and_a_place(tmp_path: Path) -> None:
     }
 
 
+def test_staff_may_have_an_account_in_wecom_which_no_file_without_it_takes_away(tmp_path: Path) -> None:
+    make_building("B1")
+    header, wang = "账号,姓名,手机号,角色,楼栋,技能,班次", "wang,王师傅,10000000001,维修,B1,水,08:00-20:00"
+    path = tmp_path / "staff.csv"
+    load("staff", table(path, f"{header},企业微信", f"{wang},WangShiFu"))
+    assert Staff.objects.get().wecom_id == "WangShiFu"
+    assert counts(load("staff", table(path, header, wang))[1]) == (1, 0, 1, 0)
+    load("staff", table(path, f"{header},企业微信账号", f"{wang.replace('08:00', '09:00')},"))
+    assert (Staff.objects.get().wecom_id, Staff.objects.get().shift) == ("WangShiFu", "09:00-20:00")
+    # One account is one person's, in whatever letters; nobody is everybody.
+    others = [
+        f"li{n},李{n},1000000001{n},维修,B1,水,,{account}" for n, account in enumerate(("wangshifu", "@all", "a|b"))
+    ]
+    assert counts(load("staff", table(path, f"{header},userid", *others))[1]) == (3, 0, 0, 3)
+    assert list(Refusal.objects.order_by("line").values_list("reason", flat=True)) == [
+        "企业微信账号 wangshifu 已属于 wang。",
+        "企业微信账号：“@all”不是企业微信账号",
+        "企业微信账号：“a|b”不是企业微信账号",
+    ]
+
+
 def test_a_ticket_tells_as_many_events_as_it_has_come_steps(tmp_path: Path) -> None:
     tenant, unit = make_tenant(phone="10000000009"), make_unit("B1-0301A")
     header = ",".join(loading.FEEDS["tickets"].columns)

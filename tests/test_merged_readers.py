@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from campaigns import playbooks, pushes
+from campaigns import playbooks, pushes, shipping
 from campaigns.models import Enrolment, Push
 from connectors.models import PhoneMessage
 from renewal import cases, kpis, proposals, roadmap
@@ -18,7 +18,7 @@ from tenants import clock, consents, links, merges, outbox, tags
 from tenants.models import Lease, LeaseTenant, Link, Merge, Message, Tenant, TenantTag
 from tenants.outbox import Draft
 from tests.letter import digits_of, make_letter, opened, sign_it
-from tests.makers import NOW, TODAY, make_event, make_lease, make_tenant, make_unit
+from tests.makers import BEFORE, NOW, TODAY, make_event, make_lease, make_tenant, make_unit
 from workorders import intake
 from workorders.models import Report
 
@@ -158,7 +158,7 @@ def test_what_is_not_sent_yet_about_the_other_s_lease_is_withdrawn() -> None:
 
 
 def test_a_playbook_leaves_who_followed_it_for_the_other_s_lease() -> None:
-    playbooks.ship()
+    shipping.ship(now=BEFORE)
     old, person = make_tenant("林晓"), make_tenant("林晓")
     theirs = make_lease(old, make_unit())
     made = merge(person, old)
@@ -175,7 +175,7 @@ def test_a_playbook_leaves_who_followed_it_for_the_other_s_lease() -> None:
 
 
 def test_one_person_is_counted_once_among_those_who_looked() -> None:
-    playbooks.ship()
+    shipping.ship(now=BEFORE)
     old, person = make_tenant("林晓"), make_tenant("林晓")
     unit = make_unit()
     for tenant, room in ((old, unit), (person, make_unit(building=unit.building))):

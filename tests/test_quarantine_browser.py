@@ -41,6 +41,7 @@ def test_a_clerk_corrects_a_record_with_the_keyboard_alone(
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     page.keyboard.press("j")
     page.keyboard.press("Enter")
+    page.bring_to_front()
     bad = page.locator("[aria-invalid=true]")
     expect(bad).to_be_focused()  # the cell that is wrong is where one types
     expect(bad).to_have_value("三千八")

@@ -37,8 +37,11 @@ def lin() -> Tenant:
     make_announcement(unit.building)
     for n in range(16):
         make_event("facility.used", tenant, data={"facility": "shared_kitchen"}, at=NOW - timedelta(days=3 * n + 1))
+    # The neighbour's pipe: one's own would be put right before one is asked to renew.
+    neighbour = make_tenant("何静")
+    next_door = make_lease(neighbour, last_day=TODAY + timedelta(days=300)).unit
     make_event(
-        "ticket.reported", tenant, unit, at=NOW - timedelta(hours=5),
+        "ticket.reported", neighbour, next_door, at=NOW - timedelta(hours=5),
         data={"ticket": "T1", "category": "water", "channel": "app", "text": "漏水"},
     )  # fmt: skip
     return tenant

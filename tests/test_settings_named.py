@@ -42,6 +42,6 @@ def test_each_stands_under_a_sentence_of_its_group_and_no_key_is_given_away() ->
         else:
             explained = line.startswith("# ") and not line.startswith("# --")
     assert {name for name in values if name.endswith("_KEY")} == {
-        "SECRET_KEY", "LINK_KEY", "IDENTITY_KEY", "FILE_KEY", "WECHAT_AES_KEY",
+        "SECRET_KEY", "LINK_KEY", "IDENTITY_KEY", "FILE_KEY", "WECHAT_AES_KEY", "WECOM_ROBOT_KEY",
     }  # fmt: skip
     assert not any(value for name, value in values.items() if name.endswith(("_KEY", "_TOKEN")))

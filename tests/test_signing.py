@@ -14,13 +14,13 @@ import pytest
 from django.db import connection, connections, transaction
 from django.utils import translation
 
-from campaigns.models import Enrolment, Playbook
+from campaigns.models import Enrolment
 from renewal import agreement, proposals, quotes, signing
 from renewal.models import Case, CaseChange, Code, FilingTask, Proposal, Rate, Signature
 from renewal.offers import Choice
 from tenants import codes, leases, links, outbox
 from tenants.models import Click, Grant, Lease, LeaseTenant, Link, Message, Perk, Tenant
-from tests.makers import NOW, TODAY, make_lease, make_tenant, make_unit
+from tests.makers import NOW, TODAY, make_enrolment, make_lease, make_playbook, make_tenant, make_unit
 
 pytestmark = pytest.mark.django_db
 races = pytest.mark.django_db(transaction=True)  # each signer on a connection of its own
@@ -223,8 +223,7 @@ def test_a_signature_brings_the_next_lease_and_all_that_follows() -> None:
         stops_on_answer=True,
     )
     outbox.post(push, now=NOW)
-    playbook = Playbook.objects.create(code="p", name="p", rank=90)
-    Enrolment.objects.create(playbook=playbook, lease=lease, tenant=proposal.tenant, enrolled_on=TODAY)
+    make_enrolment(lease, make_playbook())
     link, _token = links.mint(
         "message:1",
         tenant=proposal.tenant,
@@ -327,6 +326,11 @@ def test_the_erp_is_told_where_one_is_connected(settings: Any) -> None:
     following = sign(proposal, token, digits).lease
     message = Message.objects.get(key=f"erp:{following.pk}:{following.revision}")
     assert (message.klass, message.channel, message.lease_id) == ("system", "erp", following.pk)
+    assert message.forms["erp"]["values"] == {
+        "follows": proposal.lease.contract_no, "unit": following.unit.code, "signed_on": "2025-12-01",
+        "first_day": "2025-12-27", "last_day": "2026-12-26", "monthly_rent": str(following.monthly_rent),
+        "deposit": str(following.deposit), "anchor_day": "27", "revision": "0",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -109,7 +109,11 @@ def test_the_same_record_three_times_is_one_opening(lease: Lease) -> None:
 
 
 def test_without_a_consent_nothing_is_kept(lease: Lease) -> None:
-    Consent.objects.filter(purpose="door_logs").delete()
+    given = Consent.objects.get(purpose="door_logs")
+    Consent.objects.create(
+        tenant=given.tenant, purpose="door_logs", granted=False, at=NOW,
+        text_version="2025-01", proof="前台", recorded_at=given.recorded_at,
+    )  # fmt: skip
     tell([record(4)], make_key("ttlock"))
     drain()
     assert (Event.objects.count(), Run.objects.get().rejected) == (0, 1)

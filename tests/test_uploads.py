@@ -578,16 +578,16 @@ def test_what_a_row_says_is_shown_as_text_and_never_run(root: Client) -> None:
 
 def test_doors_are_not_shown_one_by_one_and_their_file_is_not_kept(root: Client) -> None:
     unit = make_unit("B1-0301A")
-    make_device(unit, "L1", "lock")
+    make_device(unit, "LOCK-0301", "lock")
     make_device(unit, "P1", "power")
-    lines = [opening("L1", "2025-11-30T23:41:00+08:00"), reading("P1", "2025-11-30T23:00:00+08:00")]
+    lines = [opening("LOCK-0301", "2025-11-30T23:41:00+08:00"), reading("P1", "2025-11-30T23:00:00+08:00")]
     content = "".join(json.dumps(line) + "\n" for line in lines).encode()
     response = hand_in(root, "iot", "iot.jsonl", content)
     assert response.redirect_chain[-1][0] == reverse("staff-upload-preview", args=[Upload.objects.get().pk])
     page = Page(root, Upload.objects.get())
     assert page.kinds() == {1: "拒收", 2: "新增"}
     assert "23:41" not in page.html
-    assert "L1" not in page.html
+    assert "LOCK-0301" not in page.html
     page.press("apply")
     assert page.figures() == {"received": 2, "accepted": 1, "duplicate": 0, "rejected": 1}
     assert bytes(Upload.objects.get().content) == b""
