@@ -16,7 +16,7 @@ days: `today - (n - 1)` at 00:00 up to, not including, the midnight after `today
     worst_accept_hours    the longest such time; a repair nobody accepted has none
     night_share_365       of the repairs, those that began between 22:00 and 06:00 ÷ all; nothing where there is none
     last3_night           there were three or more, and the last three all began between 22:00 and 06:00
-    last_bad_rating_at    latest ticket.rated with one of BAD_SCORES in 365 days
+    last_bad_rating_at    latest ticket.rated with one of seen.BAD_SCORES in 365 days
     last_moods            the last three moods given in 365 days, newest first
     last_bad_mood_at      latest 😞 in 365 days
     payments_365          payment.made events
@@ -43,7 +43,6 @@ from tenants.models import DirtyTenant, Feature
 
 MERGE_HOURS = 24
 LATE_ACCEPT_HOURS = 6
-BAD_SCORES = ("1", "2")
 NIGHT_FROM_HOUR, NIGHT_TO_HOUR = 22, 6
 
 # (id, root): every tenant, and the person they turned out to be. A merge never points at a merged tenant.
@@ -98,20 +97,22 @@ _COMPUTED_SQL = f"""
 {{seen}},
 counted AS (
     SELECT root,
-        count(*) FILTER (WHERE kind = 'facility.used' AND said = 'gym') AS gym_365,
-        count(*) FILTER (WHERE kind = 'facility.used' AND said = 'shared_kitchen' AND at >= %(since_90)s) AS kitchen_90,
-        count(*) FILTER (WHERE kind = 'facility.used' AND said = 'shared_kitchen') AS kitchen_365,
-        count(*) FILTER (WHERE kind = 'facility.used' AND said = 'laundry') AS laundry_365,
-        count(*) FILTER (WHERE kind = 'community.joined' AND at >= %(since_90)s) AS community_90,
-        count(*) FILTER (WHERE kind = 'community.joined') AS community_365,
-        count(*) FILTER (WHERE kind = 'community.posted') AS posts_90,
-        count(*) FILTER (WHERE kind = 'app.viewed' AND at >= %(since_30)s) AS app_30,
-        count(*) FILTER (WHERE kind = 'app.viewed' AND said = 'rent_prices') AS price_views_90,
-        count(*) FILTER (WHERE kind = 'app.viewed' AND said = 'coupons') AS coupon_views_90,
-        count(*) FILTER (WHERE kind = 'app.viewed' AND said = 'repairs') AS repair_views_90,
-        max(at) FILTER (WHERE kind = 'ticket.rated' AND said = ANY(%(bad_scores)s)) AS last_bad_rating_at,
-        max(at) FILTER (WHERE kind = 'mood.given' AND said = 'bad') AS last_bad_mood_at
-    FROM seen WHERE kind <> 'power.read' AND kind <> 'payment.made'
+        count(*) FILTER (WHERE {seen.what("gym")}) AS gym_365,
+        count(*) FILTER (WHERE {seen.what("kitchen")} AND at >= %(since_90)s) AS kitchen_90,
+        count(*) FILTER (WHERE {seen.what("kitchen")}) AS kitchen_365,
+        count(*) FILTER (WHERE {seen.what("laundry")}) AS laundry_365,
+        count(*) FILTER (WHERE {seen.what("joined")} AND at >= %(since_90)s) AS community_90,
+        count(*) FILTER (WHERE {seen.what("joined")}) AS community_365,
+        count(*) FILTER (WHERE {seen.what("posted")}) AS posts_90,
+        count(*) FILTER (
+            WHERE {seen.what("price view", "coupon view", "repair view", "other view")} AND at >= %(since_30)s
+        ) AS app_30,
+        count(*) FILTER (WHERE {seen.what("price view")}) AS price_views_90,
+        count(*) FILTER (WHERE {seen.what("coupon view")}) AS coupon_views_90,
+        count(*) FILTER (WHERE {seen.what("repair view")}) AS repair_views_90,
+        max(at) FILTER (WHERE {seen.what("bad rating")}) AS last_bad_rating_at,
+        max(at) FILTER (WHERE {seen.what("bad mood")}) AS last_bad_mood_at
+    FROM seen WHERE what IS NOT NULL
     GROUP BY root
 ),
 mood AS (
@@ -251,7 +252,6 @@ _OR_UPDATE_SQL = f"ON CONFLICT (tenant_id) DO UPDATE SET {', '.join(f'{c} = excl
 
 # Whoever has no lease any more loses their row.
 _GONE_SQL = "DELETE FROM tenants_feature old WHERE NOT EXISTS (SELECT FROM resident WHERE root = old.tenant_id)"
-_OLD_SQL = "SELECT FROM tenants_feature old WHERE old.tenant_id = computed.tenant_id"
 
 # Of a few people: in one order, so that two who compute the same people wait for each other at most.
 _REFRESH_SOME_SQL = f"""
@@ -262,20 +262,18 @@ SELECT count(*) FROM resident
 """  # noqa: S608
 # Of everybody: the events are read into a table first, since PostgreSQL reads with several processes for a new table
 # and never for one that stands. Nobody else writes rows meanwhile, so that they can be written in any order, and by
-# UPDATE: ON CONFLICT locks each row before, which takes half as long again.
+# MERGE: ON CONFLICT locks each row before, which takes half as long again.
 _SEEN_ALL_SQL = f"CREATE TEMP TABLE feature_event ON COMMIT DROP AS {seen.of_everybody()}"
 
 
 def _all_sql(read: str) -> str:
     return f"""
 {_COMPUTED_SQL.format(these="", seen=read)},
-gone AS ({_GONE_SQL}),
-updated AS (
-    UPDATE tenants_feature old SET {", ".join(f"{c} = computed.{c}" for c in _WRITTEN)}
-    FROM computed WHERE old.tenant_id = computed.tenant_id
-),
-added AS ({_INSERT_SQL} FROM computed WHERE NOT EXISTS ({_OLD_SQL}))
-SELECT count(*) FROM resident
+gone AS ({_GONE_SQL})
+MERGE INTO tenants_feature old USING computed ON old.tenant_id = computed.tenant_id
+WHEN MATCHED THEN UPDATE SET {", ".join(f"{c} = computed.{c}" for c in _WRITTEN)}
+WHEN NOT MATCHED THEN
+    INSERT (tenant_id, {", ".join(_WRITTEN)}) VALUES ({", ".join(f"computed.{c}" for c in ["tenant_id", *_WRITTEN])})
 """  # noqa: S608
 
 
@@ -300,7 +298,6 @@ def windows(today: date) -> dict[str, Any]:
         "months": today.year * 12 + today.month,
         "merge": timedelta(hours=MERGE_HOURS),
         "late": timedelta(hours=LATE_ACCEPT_HOURS),
-        "bad_scores": list(BAD_SCORES),
         "night_from": NIGHT_FROM_HOUR,
         "night_to": NIGHT_TO_HOUR,
     }
@@ -366,7 +363,7 @@ def _refresh_all(cursor: CursorWrapper, params: dict[str, Any]) -> int:
         cursor.execute("SET LOCAL parallel_tuple_cost = 0.001")
         cursor.execute(_SEEN_ALL_SQL, params)
     cursor.execute(_REFRESH_ALL_SQL if is_stored else _REFRESH_THERE_SQL, params)
-    written = int(cursor.fetchone()[0])
+    written = int(cursor.rowcount)
     if is_stored:
         cursor.execute("DROP TABLE feature_event")
     cursor.execute("SET LOCAL enable_nestloop TO DEFAULT")

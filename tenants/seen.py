@@ -1,6 +1,8 @@
 """What features ask of events: one narrow row each, `root` being the person it belongs to.
 
-    said    of its data, what features ask of its kind: the facility, the page, the score, the number of the ticket …
+    what    the number of what is only counted (COUNTED): rows are told apart by it in a quarter of the time that their
+            words would take
+    said    of its data, what features ask of the other kinds: the reading, the mood, the number of the ticket …
     also    the second thing they ask of it: when a payment was due, what a repair is about
 
 An event counts from the first moment of its kind's window (WINDOWS) up to the midnight after `today`.
@@ -10,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+BAD_SCORES = ("1", "2")
 # By the name of the parameter with the window's first moment; of a window without one all that ever happened counts.
 WINDOWS: dict[str, tuple[str, ...]] = {
     "since_30": ("power.read",),
@@ -20,25 +23,55 @@ WINDOWS: dict[str, tuple[str, ...]] = {
     ),
     "": ("profile.stated",),
 }  # fmt: skip
+# What is only counted, by kind: the field that tells, what each of its values is, and what any other of the kind is.
+COUNTED: dict[str, tuple[str, dict[str, str], str]] = {
+    "facility.used": ("facility", {"gym": "gym", "shared_kitchen": "kitchen", "laundry": "laundry"}, ""),
+    "app.viewed": (
+        "name", {"rent_prices": "price view", "coupons": "coupon view", "repairs": "repair view"}, "other view",
+    ),
+    "mood.given": ("mood", {"bad": "bad mood"}, ""),
+    "community.joined": ("", {}, "joined"),
+    "community.posted": ("", {}, "posted"),
+    "ticket.rated": ("score", dict.fromkeys(BAD_SCORES, "bad rating"), ""),
+}  # fmt: skip
 TICKETS = ("ticket.reported", "ticket.accepted", "ticket.finished")
 # Half of all events, and none of them asked for: named first, they are out after one or two comparisons.
 _NEVER = ("water.read", "door.opened")
 
-_ROWS_SQL = """
-    SELECT coalesce(tenant.merged_into_id, tenant.id) AS root, kind, at, unit_id, source, source_id,
+_NAMES = dict.fromkeys(name for _, named, other in COUNTED.values() for name in [*named.values(), other] if name)
+_NUMBERS = {name: number for number, name in enumerate(_NAMES, 1)} | {"": "NULL"}
+
+
+def what(*names: str) -> str:
+    """SQL that asks of a row whether it is one of these of COUNTED."""
+    return f"what IN ({', '.join(str(_NUMBERS[name]) for name in names)})"
+
+
+def _number_sql() -> str:
+    """SQL of a row's number; NULL where it is not only counted."""
+    of_kinds = ""
+    for kind, (field, named, other) in COUNTED.items():
+        values = " ".join(f"WHEN '{value}' THEN {_NUMBERS[name]}" for value, name in named.items())
+        number = f"CASE data->>'{field}' {values} ELSE {_NUMBERS[other]} END" if named else _NUMBERS[other]
+        of_kinds += f" WHEN '{kind}' THEN {number}"
+    return f"CASE kind{of_kinds} END"
+
+
+_ROWS_SQL = f"""
+    SELECT coalesce(tenant.merged_into_id, tenant.id) AS root, at, {_number_sql()} AS what,
+        unit_id, kind, source, source_id,
         CASE kind
             WHEN 'power.read' THEN data->>'value'
-            WHEN 'app.viewed' THEN data->>'name'
-            WHEN 'facility.used' THEN data->>'facility'
             WHEN 'payment.made' THEN data->>'item'
             WHEN 'mood.given' THEN data->>'mood'
-            WHEN 'ticket.rated' THEN data->>'score'
+            WHEN 'ticket.reported' THEN data->>'ticket'
+            WHEN 'ticket.accepted' THEN data->>'ticket'
+            WHEN 'ticket.finished' THEN data->>'ticket'
             WHEN 'profile.stated' THEN (data->'workplace')::text
-            ELSE data->>'ticket'
         END AS said,
         CASE kind WHEN 'payment.made' THEN data->>'due_on' WHEN 'ticket.reported' THEN data->>'category' END AS also
     FROM tenants_event JOIN tenants_tenant tenant ON tenant.id = tenant_id
-    WHERE at < %(until)s AND """
+    WHERE at < %(until)s AND """  # noqa: S608
 
 
 def _first(window: str) -> str:
