@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from campaigns import shipped
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from campaigns import drafts, pushes, shipped
+from campaigns.draftchecks import NotSaved
 from campaigns.models import Playbook, PlaybookVersion, Release, Segment, Step, StepVersion
 from tenants import perks, templating
-from tenants.models import Perk
+from tenants.models import Perk, User
 
 
 def ship(*, now: datetime) -> None:
@@ -23,6 +27,45 @@ def ship(*, now: datetime) -> None:
     codes = {facts["code"] for facts in shipped.PLAYBOOKS}
     for playbook in Playbook.objects.filter(code__in=codes).exclude(pk__in=PlaybookVersion.objects.values("playbook")):
         _first_version(playbook, now=now)
+
+
+def lacking(version: PlaybookVersion) -> dict[int, dict[str, str]]:
+    """By step, the shipped templates on channels for which this version names none: {step: {channel: code}}.
+
+    A playbook that was released before templates came names none until a new version does. A step that staff have
+    added is none of ours: nothing is proposed for it.
+    """
+    shipped_for = {step["code"]: step for step in shipped.steps(version.playbook.code)} if _is_ours(version) else {}
+    found = {}
+    for said in StepVersion.objects.filter(version=version).select_related("step"):
+        proposed = shipped_for.get(said.step.code, {}).get("templates", {})
+        more = {
+            channel: code
+            for channel, code in proposed.items()
+            if channel not in said.templates and not templating.unchoosable(channel, code, pushes.class_of(said.kind))
+        }
+        if more:
+            found[said.step_id] = more
+    return found
+
+
+def _is_ours(version: PlaybookVersion) -> bool:
+    return version.playbook.code in {facts["code"] for facts in shipped.PLAYBOOKS}
+
+
+def begin_with_templates(playbook: int, *, by: User | None, now: datetime) -> PlaybookVersion:
+    """There is a draft as the newest version is, with the shipped templates it lacks. Raises `NotSaved`."""
+    with transaction.atomic():
+        draft = drafts.begin(playbook, like=None, by=by, now=now)
+        more = lacking(draft)
+        if not more:
+            raise NotSaved(_("Its steps name every template that comes with the product already."))
+        for said in StepVersion.objects.filter(version=draft, step__in=more):
+            said.templates = said.templates | more[said.step_id]
+            said.save(update_fields=["templates"])
+        draft.note = _("with the shipped templates")
+        draft.save(update_fields=["note"])
+    return draft
 
 
 def _first_version(playbook: Playbook, *, now: datetime) -> None:

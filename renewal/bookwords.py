@@ -101,7 +101,8 @@ def template_choices(chosen: dict[str, str], kind: str) -> list[tuple[str, str, 
     rows = Template.objects.order_by("channel", "name")
     fitting: dict[str, list[Template]] = {}
     for row in rows:
-        if row.klass == class_of(kind) or chosen.get(row.channel) == row.code:
+        is_offered = row.klass == class_of(kind) and row.retired_at is None
+        if is_offered or chosen.get(row.channel) == row.code:
             fitting.setdefault(row.channel, []).append(row)
     return [(channel, chosen.get(channel, ""), those) for channel, those in fitting.items()]
 

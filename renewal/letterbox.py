@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db.models import Q
 from django.http import QueryDict
+from django.utils.translation import gettext_lazy
 
 from campaigns import pushes
 from campaigns.models import Step, StepVersion
@@ -19,6 +20,35 @@ from tenants.models import Announcement, Lease, LeaseTenant, Template, TemplateV
 PARTS = ("name", "value", "kind", "most", "fallback")
 MOST_FIELDS = 12
 SPARE = 2  # empty rows under those that are filled
+STATES = {  # what a list of templates can be narrowed to
+    "sent": gettext_lazy("may be sent"),
+    "waiting": gettext_lazy("not approved"),
+    "unnamed": gettext_lazy("named by no step"),
+    "retired": gettext_lazy("retired"),
+}
+
+
+def listed(*, words: str = "", channel: str = "", state: str = "") -> list[dict[str, Any]]:
+    """The templates that fit, each with its newest version and the one that is sent: template, newest, sent."""
+    newest = TemplateVersion.objects.order_by("template", "-number").distinct("template").select_related("template")
+    standing = templating.shelf()
+    rows: list[dict[str, Any]] = [
+        {"template": row.template, "newest": row, "sent": standing.get((row.template.channel, row.template.code))}
+        for row in newest
+        if bool(row.template.retired_at) == (state == "retired")
+    ]
+    if channel:
+        rows = [row for row in rows if row["template"].channel == channel]
+    if state in ("sent", "waiting"):
+        rows = [row for row in rows if bool(row["sent"]) == (state == "sent")]
+    if state == "unnamed":
+        rows = [row for row in rows if not users(row["template"])]
+    for word in words.lower().split():
+        rows = [
+            row for row in rows
+            if any(word in said.lower() for said in (row["template"].name, row["template"].code, row["newest"].text))
+        ]  # fmt: skip
+    return sorted(rows, key=lambda row: (row["template"].channel, row["template"].klass, row["template"].name))
 
 
 def typed(form: QueryDict) -> dict[str, Any]:

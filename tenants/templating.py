@@ -13,7 +13,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
 from connectors.channels import kind
@@ -28,6 +28,7 @@ from tenants.templatechecks import BadTemplate
 __all__ = ["BadTemplate", "Filled", "Shelf", "fill", "forms_of_codes", "read", "save", "send_test", "shelf", "ship"]
 
 MAX_NAME, MAX_NOTE = 80, 200
+OF_CODES = "code"  # the template that one-time codes go by
 Shelf = Mapping[tuple[str, str], TemplateVersion]  # (channel, code) → the version that is sent
 TEST_LASTS = timedelta(hours=1)
 
@@ -96,7 +97,7 @@ def fill(chosen: Mapping[str, str], values: Mapping[str, str], *, klass: str, st
 
 def forms_of_codes() -> dict[str, dict[str, Any]]:
     """The forms of a one-time code: the templates called "code". Its digits come into being as it leaves."""
-    chosen = dict.fromkeys(needing(), "code")
+    chosen = dict.fromkeys(needing(), OF_CODES)
     if not chosen:
         return {}
     return fill(chosen, {"code": filling.CODE}, klass=templatechecks.CODE, standing=shelf()).forms
@@ -109,6 +110,8 @@ def unchoosable(channel: str, code: str, klass: str) -> str:
         return _("There is no such template on the channel %(channel)s.") % {"channel": channel}
     if template.klass != klass:
         return _("The template “%(name)s” is for another class of message.") % {"name": template.name}
+    if template.retired_at:
+        return _("The template “%(name)s” is retired: choose another, or bring it back.") % {"name": template.name}
     return ""
 
 
@@ -117,9 +120,7 @@ def unchoosable(channel: str, code: str, klass: str) -> str:
 
 def create(channel: str, code: str, *, klass: str, name: str, by: User | None, **given: Any) -> TemplateVersion:
     """A new template with its first version (`save` has the rest). Raises `BadTemplate`."""
-    name, code = " ".join(name.split()), code.strip()
-    if not name or len(name) > MAX_NAME:
-        raise BadTemplate(_("A name has from 1 to %(n)d characters.") % {"n": MAX_NAME}, "name")
+    name, code = _named(name), code.strip()
     if not templatechecks.is_code(code):
         raise BadTemplate(_("A code is of small letters, digits and -, at most 40."), "code")
     facts = {"provider_id": given["provider_id"], "text": given["text"], "fields": given["fields"]}
@@ -147,6 +148,8 @@ def save(
     """One more version. `seen`: the number of the newest one, as whoever saves has seen it. Raises `BadTemplate`."""
     with transaction.atomic():
         row = Template.objects.select_for_update().get(pk=template)
+        if row.retired_at:
+            raise BadTemplate(_("This template is retired: bring it back before it is changed."))
         newest = TemplateVersion.objects.filter(template=row).order_by("-number").first()
         if (newest.number if newest else 0) != seen:
             raise BadTemplate(_("Somebody has saved this template in the meantime. What you typed is kept here."))
@@ -165,6 +168,45 @@ def save(
             at=now,
             note=note,
         )
+
+
+def rename(template: int, name: str) -> None:
+    """The template is called so; its code, by which steps name it, stays. Raises `BadTemplate`."""
+    Template.objects.filter(pk=template).update(name=_named(name))
+
+
+def give(template: int, owner: int) -> None:
+    """That member of staff looks after it from now on. Raises `BadTemplate`."""
+    user = owners().filter(pk=owner).first()
+    if user is None:
+        raise BadTemplate(_("Only somebody of the staff who can sign in looks after a template."), "owner")
+    Template.objects.filter(pk=template).update(owner=user)
+
+
+def owners() -> QuerySet[User]:
+    """Who may look after a template."""
+    return User.objects.filter(is_staff=True, is_active=True).order_by("username")
+
+
+@transaction.atomic
+def retire(template: int, *, now: datetime) -> None:
+    """No new step is offered it. Whether a playbook still needs it: `campaigns.retiring`. Raises `BadTemplate`."""
+    row = Template.objects.select_for_update().get(pk=template)
+    if row.klass == templatechecks.CODE and row.code == OF_CODES and row.channel in needing():
+        raise BadTemplate(_("Codes go by this template on the channel %(channel)s.") % {"channel": row.channel})
+    Template.objects.filter(pk=row.pk, retired_at=None).update(retired_at=now)
+
+
+def bring_back(template: int) -> None:
+    """Steps are offered it again."""
+    Template.objects.filter(pk=template).update(retired_at=None)
+
+
+def _named(name: str) -> str:
+    name = " ".join(name.replace("\0", "").split())
+    if not name or len(name) > MAX_NAME:
+        raise BadTemplate(_("A name has from 1 to %(n)d characters.") % {"n": MAX_NAME}, "name")
+    return name
 
 
 def ship(*, now: datetime) -> None:

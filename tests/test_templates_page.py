@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -16,7 +17,7 @@ from tenants import clock, templating
 from tenants.models import Message, Staff, Template, TemplateVersion, User
 from tenants.outbox import drain
 from tests.book_forms import Visit
-from tests.makers import NOW, TODAY, make_building, make_lease, make_tenant, make_unit
+from tests.makers import NOW, TODAY, make_building, make_lease, make_tenant, make_unit, make_user, make_version
 from tests.test_segment_pages import client_of, get
 
 pytestmark = pytest.mark.django_db
@@ -188,3 +189,102 @@ def test_a_test_by_an_approved_template_carries_its_form(settings: Any) -> None:
     assert (message.channel, message.forms) == (
         "sms", {"sms": {"template": "SMS_654321", "values": {"last_day": "12 月 26 日"}}},
     )  # fmt: skip
+
+
+# --- The list, and the template itself ---------------------------------------------------------------------
+
+
+def names(page: str) -> list[str]:
+    return re.findall(r'<th scope="row"><a href="/admin/templates/\d+/">([^<]*)</a>', page)
+
+
+def test_the_list_is_searched_filtered_and_paged() -> None:
+    client = client_of("hq")
+    assert names(get(client, f"{ALL}?q=差评+WECHAT")) == []
+    assert names(get(client, f"{ALL}?q=care-rating&channel=sms")) == ["差评之后"]
+    assert names(get(client, f"{ALL}?q=各租期的月租")) == ["租期与月租"]  # a word of the text
+    assert "符合的模板：2 个" in get(client, f"{ALL}?channel=wechat")
+    assert "没有符合的模板。" in get(client, f"{ALL}?channel=phone")
+    client.post(address(), typed("save"))
+    assert names(get(client, f"{ALL}?state=sent")) == ["您的居住信"]
+    assert len(names(get(client, f"{ALL}?state=waiting"))) == 9
+    for n in range(50):
+        templating.create(
+            "phone", f"p-{n}", klass="service", name=f"问候{n:02}", provider_id="", text="您好。", fields=[], by=None,
+            now=NOW,
+        )  # fmt: skip
+    first = get(client, ALL)
+    assert (len(names(first)), "1 / 2" in first, "?page=2" in first) == (50, True, True)
+    assert len(names(get(client, f"{ALL}?page=2"))) == 10
+    assert "?channel=phone&amp;page=2" not in get(client, f"{ALL}?channel=phone")  # fifty fit on one
+    assert len(names(get(client, f"{ALL}?state=unnamed&channel=phone"))) == 50
+
+
+def test_a_template_is_renamed_and_given_to_somebody() -> None:
+    visit = Visit(client_of("hq"), address())
+    code = Template.objects.get(pk=visit.address.split("/")[-2]).code
+    visit.press("rename", name="  居住信   第一封 ")
+    assert visit.answer == "居住信 第一封"
+    assert Template.objects.get(code=code, channel="sms").name == "居住信 第一封"
+    visit.press("rename", status=422, name=" ")
+    assert visit.refused == "名称为 1 到 80 个字。"
+    other = make_user("wenan")
+    make_user("gone", is_active=False)
+    visit.go(address())
+    assert "gone" not in visit.form("give")["offers"]["owner"].values()
+    visit.press("give", owner=str(other.pk))
+    assert Template.objects.get(code=code, channel="sms").owner == other
+    assert "负责人 wenan" in visit.html
+
+
+def test_a_template_is_retired_and_brought_back() -> None:
+    visit = Visit(client_of("hq"), address())
+    reader = client_of("care")
+    visit.press("retire")
+    assert "已停用：新的步骤不再能选它。可以恢复。" in visit.html
+    assert "不再能选它，恢复之前也不能修改" in visit.html
+    assert "您的居住信" not in names(get(reader, ALL))
+    assert names(get(reader, f"{ALL}?state=retired")) == ["您的居住信"]
+    answer = visit.client.post(address(), typed("save"))
+    assert (answer.status_code, "要修改，请先恢复" in answer.content.decode()) == (422, True)
+    assert TemplateVersion.objects.filter(template__code="renewal-letter").count() == 1
+    visit.press("back")
+    assert "已恢复：步骤又可以选它了。" in visit.html
+    assert "您的居住信" in names(get(reader, ALL))
+
+
+def test_where_a_released_playbook_speaks_by_it_the_page_says_so_and_refuses() -> None:
+    shipping.ship(now=NOW)
+    visit = Visit(client_of("hq"), address())
+    assert "不能停用：已发布的剧本仍在使用它（" in visit.html
+    assert all("retire" not in form["buttons"] for form in visit.forms)
+    answer = visit.client.post(address(), {"do": "retire"}, headers={"accept-language": "zh-hans"})
+    assert answer.status_code == 422
+    assert "已发布的剧本仍在使用这个模板：" in answer.content.decode()
+    assert not Template.objects.exclude(retired_at=None).exists()
+
+
+@pytest.mark.parametrize("do", ["rename", "give", "retire", "back"])
+def test_only_the_head_office_does_something_to_a_template(do: str) -> None:
+    assert client_of("manager").post(address(), {"do": do, "name": "x"}).status_code == 403
+    assert Template.objects.get(channel="sms", code="renewal-letter").name == "您的居住信"
+
+
+def test_one_click_begins_a_draft_with_the_shipped_templates() -> None:
+    shipping.ship(now=NOW)
+    playbook = Playbook.objects.get(code="general")
+    visit = Visit(client_of("hq"), f"/admin/playbook/{playbook.pk}/")
+    assert all("begin-templates" not in form["buttons"] for form in visit.forms)
+    make_version("general", {"general-30": {"templates": {}}})
+    visit.go(f"/admin/playbook/{playbook.pk}/")
+    assert "有 1 个步骤没有选用产品自带的模板" in visit.html
+    visit.press("begin-templates")
+    assert visit.address == f"/admin/playbook/{playbook.pk}/draft/"
+    draft = PlaybookVersion.objects.get(playbook=playbook, is_draft=True)
+    said = dict(StepVersion.objects.filter(version=draft).values_list("step__code", "templates"))
+    assert said["general-30"] == {"sms": "renewal-terms"}
+    visit.go(f"/admin/playbook/{playbook.pk}/")
+    assert "没有选用产品自带的模板" not in visit.html
+    assert (
+        client_of("manager").post(f"/admin/playbook/{playbook.pk}/draft/", {"do": "begin-templates"}).status_code == 403
+    )

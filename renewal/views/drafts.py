@@ -12,7 +12,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
-from campaigns import draftchecks, drafts, segments, shelf
+from campaigns import draftchecks, drafts, segments, shelf, shipping
 from campaigns.draftchecks import NotSaved
 from campaigns.grammar import BadRule, Rule
 from campaigns.happened import KINDS
@@ -67,8 +67,8 @@ def draft(request: HttpRequest, pk: int) -> HttpResponse:
     refuse_others(request)
     one = get_object_or_404(Playbook, pk=pk)
     do = request.POST.get("do", "") if request.method == "POST" else "look"
-    if do == "begin":
-        return _begun(request, pk)
+    if do in ("begin", "begin-templates"):
+        return _begun(request, pk, with_templates=do == "begin-templates")
     version = drafts.draft_of(pk)
     if version is None and request.method != "POST":
         return redirect("staff-playbook", pk=pk)
@@ -131,9 +131,12 @@ def _of_draft(
     }
 
 
-def _begun(request: HttpRequest, pk: int) -> HttpResponse:
+def _begun(request: HttpRequest, pk: int, *, with_templates: bool) -> HttpResponse:
     like = request.POST.get("like", "")
     try:
+        if with_templates:
+            shipping.begin_with_templates(pk, by=by(request), now=clock.now())
+            return redirect("staff-playbook-draft", pk=pk)
         number = int(like) if like.isdecimal() and len(like) < 9 else None
         drafts.begin(pk, like=number, by=by(request), now=clock.now())
     except PlaybookVersion.DoesNotExist:

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
 
-from campaigns import drafts, releases, shelf
+from campaigns import drafts, releases, shelf, shipping
 from campaigns.draftchecks import NotSaved
 from campaigns.models import Playbook, PlaybookVersion, StepVersion
 from renewal import bookshelf, bookwords, followers
@@ -61,11 +61,13 @@ def playbook(request: HttpRequest, pk: int) -> HttpResponse:
     example = chosen(request.GET.get("as", ""), people)
     lines = bookwords.lines(shown, example.lease if example else None, today=today) if shown else []
     here, left = followers.counted(request.user, one, today=today)
+    newest = drafts.latest(pk)
     context = {
         "title": one.name,
         "playbook": one,
         "row": row,
         "shown": shown,
+        "lacking": len(shipping.lacking(newest)) if newest and not newest.is_draft else 0,
         "start": bookwords.start(shown) if shown else "",
         "lines": [line for line in lines if line.said.anchor != StepVersion.Anchor.WAVE],
         "waves": [line for line in lines if line.said.anchor == StepVersion.Anchor.WAVE],

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 from uuid import uuid4
 
 from django.conf import settings
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.core.paginator import Page, Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
+from campaigns import retiring
 from connectors.channels import kind
 from renewal import letterbox
 from renewal.views.segments import page
@@ -20,6 +23,8 @@ from tenants import clock, desk, templatechecks, templating
 from tenants.models import Message, Template, TemplateVersion, User
 from tenants.templating import BadTemplate
 
+PER_PAGE = 50
+ACTS = ("rename", "give", "retire", "back")  # done to the template itself, whatever its versions say
 CLASSES = [each for each in Message.Class if each != Message.Class.SYSTEM]
 
 
@@ -35,23 +40,34 @@ def _may_change(request: HttpRequest) -> None:
 
 @require_safe
 def listing(request: HttpRequest) -> HttpResponse:
-    """Every template with its newest version, what is sent of it, and where it is used."""
+    """The templates that fit, each with its newest version, what is sent of it, and where it is used.
+
+    `q` are words of its name, code or newest text; `channel` is one; `state` one of `letterbox.STATES`, without which
+    those that are retired are left out.
+    """
     _may_look(request)
-    standing = templating.shelf()
-    newest = TemplateVersion.objects.order_by("template", "-number").distinct("template")
-    version_of = {row.template_id: row for row in newest}
-    rows = [
-        {
-            "template": each,
-            "newest": version_of[each.pk],
-            "sent": standing.get((each.channel, each.code)),
-            "is_used_here": each.channel in settings.CHANNELS,
-            "steps": letterbox.users(each),
-        }
-        for each in Template.objects.order_by("channel", "klass", "name")
-    ]
-    waiting = sum(row["sent"] is None for row in rows)
-    context = {"title": _("Templates"), "rows": rows, "waiting": waiting, "today": clock.today()}
+    wanted = {name: request.GET.get(name, "").replace("\0", "").strip()[:80] for name in ("q", "channel", "state")}
+    rows = letterbox.listed(words=wanted["q"], channel=wanted["channel"], state=wanted["state"])
+    found: Page[Any] = Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
+    for row in found.object_list:
+        row["steps"] = letterbox.users(row["template"])
+        row["is_used_here"] = row["template"].channel in settings.CHANNELS
+    waiting = len(letterbox.listed(state="waiting"))
+    kept = {name: value for name, value in wanted.items() if value}
+    context = {
+        "title": _("Templates"),
+        "page": found,
+        "n": len(rows),
+        "words": wanted["q"],
+        "wanted": wanted,
+        "is_narrowed": bool(kept),
+        "clear": "?" if kept else "",
+        "address": urlencode(kept),
+        "channels": templatechecks.channels(),
+        "states": letterbox.STATES,
+        "waiting": waiting,
+        "today": clock.today(),
+    }
     return page(request, "staff/templates.html", context)
 
 
@@ -77,7 +93,7 @@ def new(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def one(request: HttpRequest, pk: int) -> HttpResponse:
-    """One template. By POST it is looked at (`do` = look), saved, or sent to whoever asks (test)."""
+    """One template. By POST it is looked at (`do` = look), saved, sent to whoever asks (test), or what `ACTS` name."""
     _may_look(request)
     template = get_object_or_404(Template.objects.select_related("owner"), pk=pk)
     versions = list(TemplateVersion.objects.filter(template=template).select_related("by").order_by("-number"))
@@ -97,6 +113,9 @@ def one(request: HttpRequest, pk: int) -> HttpResponse:
                 )
                 messages.success(request, _("Saved as a new version."))
                 return redirect("staff-template", pk)
+            if do in ACTS:
+                _act(request, template, do)
+                return redirect("staff-template", pk)
         except BadTemplate as refused:
             error = refused
     context = {
@@ -106,9 +125,29 @@ def one(request: HttpRequest, pk: int) -> HttpResponse:
         "newest": versions[0],
         "sent": templating.shelf().get((template.channel, template.code)),
         "steps": letterbox.users(template),
+        "holders": retiring.holders(template),
+        "owners": templating.owners(),
         "nonce": uuid4().hex,
     }
     return _shown(request, template, template.channel, template.klass, given, error, context)
+
+
+def _act(request: HttpRequest, template: Template, do: str) -> None:
+    """What is done to the template itself. Raises `BadTemplate`."""
+    match do:
+        case "rename":
+            templating.rename(template.pk, request.POST.get("name", "")[:300])
+            messages.success(request, _("It has its new name."))
+        case "give":
+            owner = request.POST.get("owner", "")
+            templating.give(template.pk, int(owner) if owner.isdecimal() and len(owner) < 19 else 0)
+            messages.success(request, _("It has its new owner."))
+        case "retire":
+            retiring.retire(template.pk, now=clock.now())
+            messages.success(request, _("Retired: no new step is offered it. It can be brought back."))
+        case "back":
+            templating.bring_back(template.pk)
+            messages.success(request, _("It is back: steps are offered it again."))
 
 
 def _like(request: HttpRequest, versions: list[TemplateVersion]) -> TemplateVersion:
@@ -148,7 +187,7 @@ def _shown(
             read = letterbox.preview(channel, klass, given, letterbox.values(to, today=today))
         except BadTemplate as bad:
             fault = fault or bad
-    is_saving = request.method == "POST" and request.POST.get("do") in {"save", "test"}
+    is_saving = request.method == "POST" and request.POST.get("do") in {"save", "test", *ACTS}
     known = channel in templatechecks.channels()
     shared = {
         "template": template,

@@ -15,6 +15,8 @@ class Template(models.Model):
     klass = models.CharField(_("class"), max_length=12, choices=Message.Class.choices)  # never changes
     name = models.CharField(_("name"), max_length=80)
     owner = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+", verbose_name=_("owner"))
+    # Offered to no new step from then on; what still names it is sent by it.
+    retired_at = models.DateTimeField(_("retired"), null=True)
 
     class Meta:
         verbose_name = _("template")
