@@ -1,4 +1,4 @@
-"""What the campaigns S1 to S3 share: a real worker with its beat, on a Redis of its own, that dies over and over."""
+"""What the campaigns S1 to S5, S7 and S8 share: a real worker with its beat, on a Redis of its own, that dies over and over."""
 
 from __future__ import annotations
 
@@ -66,19 +66,24 @@ class Broker:
         self.process.wait()
 
 
+def environment(broker: Broker, service: PagerService, *, pager: str, sweep: bool = True) -> dict[str, str]:
+    """What a process of the house is told: its provider, its claims' length, its broker."""
+    return {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "faults.settings",
+        "FAULTS_PAGER": pager,
+        "FAULTS_PAGER_URL": service.url,
+        "FAULTS_SWEEP": "yes" if sweep else "",
+        "OUTBOX_CLAIM_SECONDS": str(LEASE),
+        "REDIS_URL": broker.url,
+    }
+
+
 class Worker:
     """`celery worker` of two children, and the beat that sweeps every second."""
 
     def __init__(self, broker: Broker, service: PagerService, *, pager: str, sweep: bool) -> None:
-        env = {
-            **os.environ,
-            "DJANGO_SETTINGS_MODULE": "faults.settings",
-            "FAULTS_PAGER": pager,
-            "FAULTS_PAGER_URL": service.url,
-            "FAULTS_SWEEP": "yes" if sweep else "",
-            "OUTBOX_CLAIM_SECONDS": str(LEASE),
-            "REDIS_URL": broker.url,
-        }
+        env = environment(broker, service, pager=pager, sweep=sweep)
         celery = [sys.executable, "-m", "celery", "-A", "renewal"]
         schedule = ["--schedule", str(broker.folder / "schedule")]
         self.process, self.beat = (
