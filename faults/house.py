@@ -1,4 +1,4 @@
-"""What the campaigns S1 to S5, S7 and S8 share: a real worker with its beat, on a Redis of its own, that dies over and over."""
+"""What the campaigns S1 to S8 share: a real worker with its beat, on a Redis of its own, that dies over and over."""
 
 from __future__ import annotations
 
@@ -66,26 +66,38 @@ class Broker:
         self.process.wait()
 
 
-def environment(broker: Broker, service: PagerService, *, pager: str, sweep: bool = True) -> dict[str, str]:
-    """What a process of the house is told: its provider, its claims' length, its broker."""
+def environment(
+    broker: Broker,
+    service: PagerService,
+    *,
+    pager: str,
+    sweep: bool = True,
+    task: str = "tenants.drain_outbox",
+    every: float = 1.0,
+) -> dict[str, str]:
+    """What a process of the house is told: its provider, its broker, its claims' length, what beat asks for."""
     return {
         **os.environ,
         "DJANGO_SETTINGS_MODULE": "faults.settings",
         "FAULTS_PAGER": pager,
         "FAULTS_PAGER_URL": service.url,
         "FAULTS_SWEEP": "yes" if sweep else "",
+        "FAULTS_TASK": task,
+        "FAULTS_EVERY": str(every),
         "OUTBOX_CLAIM_SECONDS": str(LEASE),
         "REDIS_URL": broker.url,
     }
 
 
 class Worker:
-    """`celery worker` of two children, and the beat that sweeps every second."""
+    """`celery worker` of two children, and the beat that sweeps every second; `told` as to `environment`."""
 
-    def __init__(self, broker: Broker, service: PagerService, *, pager: str, sweep: bool) -> None:
-        env = environment(broker, service, pager=pager, sweep=sweep)
+    def __init__(
+        self, broker: Broker, service: PagerService, *, children: int = 2, name: str = "", **told: Any
+    ) -> None:
+        env = environment(broker, service, **told)
         celery = [sys.executable, "-m", "celery", "-A", "renewal"]
-        schedule = ["--schedule", str(broker.folder / "schedule")]
+        schedule = ["--schedule", str(broker.folder / f"schedule{name}")]
         self.process, self.beat = (
             subprocess.Popen(
                 [*celery, *command, "--loglevel", "ERROR"],
@@ -95,7 +107,10 @@ class Worker:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
             )
-            for command in (["worker", "--concurrency", "2"], ["beat", "--pidfile", "", *schedule])
+            for command in (
+                ["worker", "--concurrency", str(children), "--hostname", f"faults{name}@%h"],
+                ["beat", "--pidfile", "", *schedule],
+            )
         )
 
     def kill(self) -> None:
@@ -160,6 +175,11 @@ def die(
         until(lambda: not _open(), "not all came to an end", WITHIN, complain=False)
     finally:
         worker.kill()
+    return counted(service, deaths)
+
+
+def counted(service: PagerService, deaths: int) -> dict[str, int]:
+    """Where everything is in the end; `deaths` are those that met unfinished work."""
     states = mail.states()
     arrived = service.counts.arrived
     return {

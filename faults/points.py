@@ -186,4 +186,4 @@ def install(point: str, act: Callable[[], None]) -> None:
             reach("marked")
         return counts
 
-    way.send, connection.send, connection.getresponse, draining.mark = call, out, answered, marking  # type: ignore[assignment]
+    way.send, connection.send, connection.getresponse, draining.mark = call, out, answered, marking

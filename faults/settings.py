@@ -9,5 +9,10 @@ from renewal.settings import *  # noqa: F403
 MORE_CHANNELS = {"pager": os.environ["FAULTS_PAGER"]}
 CHANNELS = ["pager"]
 PAGER_URL = os.environ["FAULTS_PAGER_URL"]
-SWEEP = {"sweep the outbox": {"task": "tenants.drain_outbox", "schedule": 1.0, "options": {"expires": 5}}}
-CELERY_BEAT_SCHEDULE = SWEEP if os.environ["FAULTS_SWEEP"] else {}
+CELERY_IMPORTS = ["faults.tasks"]
+SWEEP = {
+    "task": os.environ["FAULTS_TASK"],
+    "schedule": float(os.environ["FAULTS_EVERY"]),
+    "options": {"expires": 5},
+}
+CELERY_BEAT_SCHEDULE = {"sweep": SWEEP} if os.environ["FAULTS_SWEEP"] else {}

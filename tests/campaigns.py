@@ -1,0 +1,36 @@
+"""What the test_faults_*.py share: a seeded tenth of a fault campaign, in files of about a length.
+
+`make test` gives each file to one process: what takes long is apart from what else takes long.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from faults import run
+from tests import broker
+
+SHARE = 0.1
+# What is left out where mosquitto is missing, with the reason.
+NEED_MOSQUITTO = {"I1", "I5"}
+# Short ones whose edges have tests of their own (tests/test_sending.py), those that let a worker die as S1 does, and
+# those that wait for a server or a lease longer than a tenth of them is worth; `make faults` runs them whole.
+ONLY_WHOLE = {"S2", "S3", "S4", "S7", "S8", "S10", "S12", "S13"}
+IN_A_FILE = {
+    "flood": ("I1", "I4"),
+    "intake": ("I2", "I3", "I5", "I8"),
+    "kills": ("I6", "S1", "S5"),
+    "sending": ("P1", "R1", "S6", "S9", "S11", "S14", "S15"),
+}
+
+
+def holds(name: str) -> None:
+    """The campaign holds, and does not hold with its protection off."""
+    if name in NEED_MOSQUITTO and broker.MOSQUITTO is None:
+        pytest.skip(broker.KEEPS_LITTLE)
+    result = run.one(name, os.environ["DATABASE_URL"], seed=run.SEED, share=SHARE)
+    assert result is not None, f"{name} broke off"
+    assert result["held"], result["counts"]
+    assert not result["red"]["held"], f"{name} held without its protection: {result['red']['counts']}"
