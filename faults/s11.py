@@ -1,4 +1,4 @@
-"""S11: a tenant refuses, signs or moves out between queue and send, 1,000 times, half of them while already claimed.
+"""S11: a tenant refuses, signs, gives notice or moves out between queue and send, 1,000 times, many while claimed.
 
 Nothing is sent after the commit. The red twin checks at planning only.
 """
@@ -16,7 +16,7 @@ from tenants.outbox import claiming
 from tests.makers import NOW, TODAY, make_lease
 
 TIMES = 1000
-KINDS = ("refused", "signed", "moved out")
+KINDS = ("refused", "signed", "gave notice", "moved out")
 
 
 def run(seed: int, share: float) -> dict[str, Any]:
@@ -89,5 +89,7 @@ def _withdraw(lease: Lease, kind: str) -> None:
                 lease.tenants.get(), lease.unit, renews=lease, first_day=first, last_day=first + timedelta(days=364)
             )
             outbox.cancel_for_lease(lease, reason="signed", now=NOW)
+        case "gave notice":
+            outbox.cancel_for_lease(lease, reason="notice given", now=NOW)
         case _:
             LeaseTenant.objects.filter(lease=lease).delete()

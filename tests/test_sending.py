@@ -183,6 +183,41 @@ def test_a_signature_while_the_message_is_claimed_holds_it_back(service: PagerSe
     assert claiming.still_ours([claim], channel="pager") == set()
 
 
+def test_a_notice_holds_for_what_was_claimed_when_it_came(
+    service: PagerService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the look at the claim it goes: no next lease says that the tenant has answered."""
+    lease = make_lease()
+    outbox.post(offer(lease.tenants.get(), lease_id=lease.pk, stops_on_answer=True), now=NOW)
+    still_ours = claiming.still_ours
+
+    def noticed_meanwhile(claims: Any, *, channel: str) -> Any:
+        outbox.cancel_for_lease(lease, reason="notice given", now=NOW)
+        return still_ours(claims, channel=channel)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(claiming, "still_ours", noticed_meanwhile)
+        assert outbox.drain(now=NOW) == {"queued": 1, "cancelled": 1}
+    outbox.drain(now=NOW)
+    assert told() == ("cancelled", "pager", ["phone"])
+    assert Message.objects.get().reason == "发送途中已被撤回。"
+    assert not service.counts.arrived
+
+
+@pytest.mark.parametrize(("has_answered", "arrived"), [(True, {}), (False, {"push:1": 1})])
+def test_a_notice_holds_for_what_was_unknown_when_it_came(
+    service: PagerService, has_answered: bool, arrived: dict[str, int]
+) -> None:
+    service.faults = [Fault("lost", times=1)]
+    lease = make_lease()
+    outbox.post(offer(lease.tenants.get(), lease_id=lease.pk, stops_on_answer=True), now=NOW)
+    assert outbox.drain(now=NOW) == {"unknown": 1}
+    if has_answered:
+        outbox.cancel_for_lease(lease, reason="notice given", now=NOW)
+    outbox.drain(now=NOW)
+    assert dict(service.counts.arrived) == arrived
+
+
 def test_a_channel_with_a_limit_is_never_asked_for_more(service: PagerService, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Pager, "per_second", 30)
     monkeypatch.setattr(Pager, "per", timedelta(hours=1))

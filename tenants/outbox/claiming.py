@@ -24,7 +24,7 @@ LEFT = 1 / 4
 
 # As the index `message_claim` has them: codes first, somebody is looking at their phone; then what matters more.
 CLAIMABLE = """
-    SELECT id FROM tenants_message
+    SELECT id, recalled AND stops_on_answer FROM tenants_message
     WHERE state = 'queued' AND channel = %(channel)s AND not_before <= %(now)s
       AND NOT EXISTS (SELECT FROM tenants_pause WHERE channel IN ('*', %(channel)s))
     ORDER BY CASE WHEN klass = 'code' THEN 0 ELSE 1 END, priority DESC, not_before, id
@@ -43,7 +43,7 @@ SETTLE = """
     SET state = CASE WHEN v.state IN ('later', 'next') THEN 'queued' ELSE v.state END,
         channel = CASE WHEN v.state = 'next' THEN m.route[1] ELSE m.channel END,
         route = CASE WHEN v.state = 'next' THEN m.route[2:] ELSE m.route END,
-        not_before = coalesce(v.moment, m.not_before), reason = v.reason, changed_at = %(now)s
+        not_before = coalesce(v.moment, m.not_before), reason = v.reason, recalled = false, changed_at = %(now)s
     FROM unnest(%(ids)s::bigint[], %(states)s::text[], %(reasons)s::text[], %(moments)s::timestamptz[])
         AS v (id, state, reason, moment)
     WHERE m.id = v.id
@@ -102,11 +102,16 @@ def claim(way: type[Channel], *, now: datetime, limit: int) -> tuple[list[Claim]
         if limit <= 0:
             return [], Counter()
         cursor.execute(CLAIMABLE, {"now": now, "channel": name, "limit": limit})
-        ids = [row[0] for row in cursor.fetchall()]
-        if not ids:
+        due = cursor.fetchall()
+        if not due:
             return [], Counter()
+        ids = [row[0] for row in due]
         cursor.execute(LOCK_PERSONS, [ids])
         verdicts = rules.judge(ids, channel=name, now=now)
+        for i, is_taken_back in due:
+            # An answer other than a signature is nowhere to be seen but here.
+            if is_taken_back and verdicts.get(i, ("later",))[0] == "later":
+                verdicts[i] = ("cancelled", rules.taken_back(), None)
         _settle(cursor, verdicts, now=now)
         free = [i for i in ids if i not in verdicts]
         cursor.execute(CLAIM, {"ids": free, "channel": name, "now": now, "seconds": settings.OUTBOX_CLAIM_SECONDS})

@@ -32,7 +32,7 @@ MARK = """
             AS said (id, number, state, reason, moment, moves_on, failed)
     )
     UPDATE tenants_message m
-    SET state = said.state, reason = said.reason, lease_until = NULL, changed_at = %(now)s, recalled = false,
+    SET state = said.state, reason = said.reason, lease_until = NULL, changed_at = %(now)s,
         doubtful = m.doubtful AND said.state = 'queued',
         not_before = coalesce(said.moment, m.not_before), failures = m.failures + said.failed,
         sent_at = CASE WHEN said.state = 'accepted' THEN %(now)s ELSE m.sent_at END,

@@ -112,8 +112,9 @@ def _can_carry(way: type[Channel], draft: Draft) -> bool:
 def cancel_for_lease(lease: Lease, *, reason: str, now: datetime) -> int:
     """Nothing that stops on an answer waits any more for this lease; says how many were cancelled."""
     asking = Message.objects.filter(lease=lease, stops_on_answer=True)
-    # What is claimed is held back if it still can be; the next claim then sees the answer.
-    asking.filter(state=Message.State.SENDING).update(recalled=True)
+    # What is claimed is held back if it still can be; it, and what proves absent, is cancelled at the next claim.
+    on_its_way = [Message.State.SENDING, Message.State.UNKNOWN, Message.State.PARKED]
+    asking.filter(state__in=on_its_way).update(recalled=True)
     waiting = asking.filter(state=Message.State.QUEUED)
     return waiting.update(state=Message.State.CANCELLED, reason=reason, changed_at=now)
 

@@ -53,7 +53,10 @@ def _not_to_be_asked(way: Channel, ids: list[int], *, now: datetime) -> dict[int
         return {}
     with transaction.atomic():
         verdicts = rules.judge(ids, channel=way.name, now=now)
-    return {i: _("May have arrived; not tried again: %(why)s") % {"why": v[1]} for i, v in verdicts.items()}
+    why_not = {i: why for i, (_state, why, _moment) in verdicts.items()}
+    taken_back = Message.objects.filter(pk__in=ids, recalled=True, stops_on_answer=True).values_list("pk", flat=True)
+    why_not = dict.fromkeys(taken_back, rules.taken_back()) | why_not
+    return {i: _("May have arrived; not tried again: %(why)s") % {"why": why} for i, why in why_not.items()}
 
 
 def _settle(way: Channel, claim: Claim, one: Sealed, answer: Answer, *, now: datetime) -> Counter[str]:

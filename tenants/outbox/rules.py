@@ -159,3 +159,9 @@ def _later(row: dict[str, Any], moment: datetime, why: str) -> Verdict:
 def _wanted(row: dict[str, Any]) -> tuple[int, int] | None:
     first, end = row["preferred"] or (None, None)
     return None if first is None or end is None else (first, end)
+
+
+def taken_back() -> str:
+    """Why what was on its way when the tenant answered does not go again, in words."""
+    with override(settings.LANGUAGE_CODE):
+        return _("It was taken back while it was on its way.")
