@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
 from campaigns.models import Enrolment, Push
+from connectors import channels
 from renewal.funnel import CARRIER
 from renewal.models import Signature
 from tenants import clock
@@ -57,15 +58,15 @@ def _decided(push: Push) -> list[dict[str, Any]]:
 def _messages(message: Message, attempts: list[Attempt]) -> list[dict[str, Any]]:
     found = [_moment(message.created_at, _("put into the outbox"), message.key)]
     for each in attempts:
-        found.append(_moment(each.started_at, _("handed to %(channel)s") % {"channel": each.channel}))
+        found.append(_moment(each.started_at, _("handed to %(channel)s") % {"channel": channels.title(each.channel)}))
         if each.finished_at:
             answer = " · ".join(filter(None, [outcome_name(each.outcome), each.provider_ref, each.detail]))
-            title = _("%(channel)s answered") % {"channel": each.channel}
+            title = _("%(channel)s answered") % {"channel": channels.title(each.channel)}
             found.append(_moment(each.finished_at, title, answer, HUES.get(each.outcome, "waiting")))
     for receipt in Receipt.objects.filter(message=message):
         said = S(receipt.outcome).label if receipt.outcome in S.values else receipt.outcome
         hue = "signed" if receipt.outcome == S.DELIVERED else "alarm"
-        title = _("receipt from %(channel)s: %(said)s") % {"channel": receipt.channel, "said": said}
+        title = _("receipt from %(channel)s: %(said)s") % {"channel": channels.title(receipt.channel), "said": said}
         found.append(_moment(receipt.said_at or receipt.received_at, title, receipt.detail, hue))
     for decision in Decision.objects.filter(message=message).select_related("by"):
         name = (decision.by.get_full_name() or decision.by.username) if decision.by else _("somebody")

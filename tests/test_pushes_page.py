@@ -182,8 +182,8 @@ def test_by_channel_a_push_that_fell_back_is_passed_on_and_counted_where_it_is(r
     html = get(root, reverse("staff-pushes"))
     # came, passed on; waiting, not sent, failed, unknown, sent, delivered, clicked, signed
     assert rows(html, "channels") == {
-        "phone": ["6", "0", "1", "1", "1", "0", "3", "1", "1", "0"],
-        "sms": ["5", "2", "0", "0", "0", "2", "1", "0", "0", "0"],
+        "模拟手机": ["6", "0", "1", "1", "1", "0", "3", "1", "1", "0"],
+        "短信": ["5", "2", "0", "0", "0", "2", "1", "0", "0", "0"],
     }
 
 
@@ -282,7 +282,7 @@ def test_staff_of_a_building_see_its_pushes_only_and_technicians_none(root: Clie
     care = member("care", "B1")
     html = get(care, reverse("staff-pushes"))
     assert rows(html, "playbooks")["续租信"][0] == "1"
-    assert set(rows(html, "channels")) == {"phone"}
+    assert set(rows(html, "channels")) == {"模拟手机"}
     assert "已过期" not in html
     assert "周航" not in get(care, reverse("staff-pushes-list"))
     assert answer(get(care, reverse("staff-pushes-list") + "?building=B2")) == "0 条触达"
@@ -349,11 +349,11 @@ def test_a_push_tells_its_whole_story_in_order(root: Client) -> None:
     assert moments(html) == [
         ("11-30 10:00:00", "决定发送 到期前 25 天"),
         ("11-30 10:00:00", f"放入发件箱 {push.message.key}"),
-        ("11-30 10:01:00", "交给 sms"),
-        ("11-30 10:01:01", "sms 答复 此渠道联系不到本人 · p1"),
-        ("11-30 10:02:00", "交给 phone"),
-        ("11-30 10:02:02", "phone 答复 渠道已接收 · p2"),
-        ("11-30 11:00:00", "phone 回执：已送达 DELIVRD"),
+        ("11-30 10:01:00", "交给“短信”"),
+        ("11-30 10:01:01", "“短信”答复 此渠道联系不到本人 · p1"),
+        ("11-30 10:02:00", "交给“模拟手机”"),
+        ("11-30 10:02:02", "“模拟手机”答复 渠道已接收 · p2"),
+        ("11-30 11:00:00", "“模拟手机”回执：已送达 DELIVRD"),
         ("11-30 14:00:00", "root 的决定：重新发送 租客说没收到"),
         ("12-01 10:00:00", "信件被打开"),
         ("12-01 10:00:00", "打开得到证实 经人的操作"),
@@ -361,8 +361,8 @@ def test_a_push_tells_its_whole_story_in_order(root: Client) -> None:
     (body,) = re.findall(r'data-table="attempts">.*?<tbody>(.*?)</tbody>', html, re.S)
     tries = [re.sub(r"<[^>]+>", "", cell).strip() for cell in re.findall(r"<t[hd].*?</t[hd]>", body)]
     assert tries == [
-        "1", "sms", "11-30 10:01:00", "11-30 10:01:01", "此渠道联系不到本人", "p1",
-        "2", "phone", "11-30 10:02:00", "11-30 10:02:02", "渠道已接收", "p2",
+        "1", "短信", "11-30 10:01:00", "11-30 10:01:01", "此渠道联系不到本人", "p1",
+        "2", "模拟手机", "11-30 10:02:00", "11-30 10:02:02", "渠道已接收", "p2",
     ]  # fmt: skip
 
 
@@ -497,7 +497,7 @@ def test_while_something_is_stopped_every_page_says_so(root: Client) -> None:
         (bar,) = re.findall(r'<aside class="stopped-bar".*?</aside>', get(root, address), re.S)
         assert "全部发送已停止" in bar, address
         assert tuple(re.findall(r"文案有误|兰 · 12-01 10:00", bar)) == ("文案有误", "兰 · 12-01 10:00")
-        assert "渠道 phone 已暂停" in bar
+        assert "渠道“模拟手机”已暂停" in bar
         assert "余额不足" in bar
     bar = get(technician, reverse("admin:index"))
     assert "全部发送已停止" in bar

@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import ClassVar
 
 from django.conf import settings
+from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 
 from connectors.records import OptOutRecord
@@ -107,6 +108,7 @@ class Channel:
     """A provider. What it promises stands in docs/channels.md, as these names say it."""
 
     name: ClassVar[str]
+    title: ClassVar[str | Promise] = ""  # what staff call it; none: its name
     reaches: ClassVar[Reach]
     carries: ClassVar[frozenset[str]] = frozenset({"marketing", "service", "code"})  # classes of message
     needs_template: ClassVar[bool] = False  # it sends nothing but templates the provider has approved
@@ -160,6 +162,14 @@ def kind(name: str) -> type[Channel]:
     module, _, wanted = {**KNOWN, **settings.MORE_CHANNELS}[name].partition(":")
     found: type[Channel] = getattr(import_module(module), wanted)
     return found
+
+
+def title(name: str) -> str:
+    """What staff call the channel of this name, in the language of who reads it; of one that is gone, its name."""
+    try:
+        return str(kind(name).title) or name
+    except KeyError:
+        return name
 
 
 def channel(name: str) -> Channel:

@@ -21,6 +21,7 @@ from urllib.parse import urlencode
 
 from django.conf import settings
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from connectors.channels import Answer, Channel, Envelope, Forged, Heard, Outcome, Reach, ReceiptRecord, Unreadable
 from connectors.channels.acs3 import authorization, canonical_query, hashed
@@ -43,6 +44,7 @@ class AliyunSms(Channel):
     """Alibaba Cloud SMS, for numbers of mainland China."""
 
     name = "sms"
+    title = gettext_lazy("text message (SMS)")
     reaches = Reach.PHONE
     carries = frozenset({"marketing", "service", "code", "staff"})
     needs_template = True

@@ -17,6 +17,7 @@ from urllib.parse import quote, urlsplit
 
 from django.conf import settings
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from connectors.channels import Answer, Channel, Envelope, Outcome, Reach
 from connectors.http import NotSent, Reply, Unclear, Way
@@ -30,6 +31,7 @@ class ErpWriteBack(Channel):
     """The operator's ERP."""
 
     name = "erp"
+    title = gettext_lazy("ERP write-back")
     reaches = Reach.SYSTEM
     carries = frozenset({"system"})
     batch = 500

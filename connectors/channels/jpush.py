@@ -14,6 +14,7 @@ from typing import Any
 
 from django.conf import settings
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from connectors.channels import Answer, Channel, Envelope, Outcome, Reach
 from connectors.http import NotSent, Reply, Unclear, Way
@@ -47,6 +48,7 @@ class JPush(Channel):
     """Jiguang's push service. An address is the account in the app, which the app sets as its alias."""
 
     name = "jpush"
+    title = gettext_lazy("push to the app")
     reaches = Reach.APP
     carries = frozenset({"marketing", "service"})  # a code goes to the number on file
     per_second = settings.JPUSH_PER_SECOND

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from django.conf import settings
+from django.utils.translation import gettext_lazy
 
 from connectors.channels import Answer, Channel, Envelope, Outcome, Reach
 from connectors.models import PhoneMessage
@@ -14,6 +15,7 @@ class Phone(Channel):
     """Stores what it is sent where the page of the phone reads it."""
 
     name = "phone"
+    title = gettext_lazy("simulated phone")
     reaches = Reach.PHONE
     carries = frozenset({"marketing", "service", "code", "staff"})
     patience = timedelta(hours=1)

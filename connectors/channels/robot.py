@@ -9,6 +9,7 @@ import json
 from datetime import timedelta
 
 from django.conf import settings
+from django.utils.translation import gettext_lazy
 
 from connectors.channels import Answer, Channel, Envelope, Outcome, Reach
 from connectors.channels.errcodes import HEADERS, attempt, fitted, said_in
@@ -22,6 +23,7 @@ class WecomRobot(Channel):
     """The robot of one group. It knows no key and can be asked nothing: at most once, and what is unknown is shown."""
 
     name = "wecom_robot"
+    title = gettext_lazy("WeCom group robot")
     reaches = Reach.GROUP
     carries = frozenset({"staff", "system"})
     senders = 1  # in their order

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 from django.conf import settings
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from connectors.channels import Answer, Channel, Envelope, Outcome, Reach, ReceiptRecord, tokens
 from connectors.channels.errcodes import HEADERS, Account, Codes, asked_again, attempt, given_in
@@ -63,6 +64,7 @@ class WechatTemplate(_Notices):
     """Template messages."""
 
     name = "wechat"
+    title = gettext_lazy("WeChat template message")
     asks_by_sending = True
     # Then the key has been forgotten. No receipt can clear it up: it bears their number alone, which we were not told.
     patience = timedelta(minutes=10)
@@ -83,6 +85,7 @@ class WechatSubscribe(_Notices):
     """Messages a person has subscribed to, one for each time they have."""
 
     name = "wechat_subscribe"
+    title = gettext_lazy("WeChat subscribe message")
     path = "/cgi-bin/message/subscribe/bizsend"
     codes = WITHOUT_KEY
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from django.conf import settings
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from connectors.channels import Answer, Channel, Envelope, Outcome, Reach, tokens
 from connectors.channels.errcodes import Account, asked_again, attempt, fitted, given_in
@@ -28,6 +29,7 @@ class WecomMessage(Channel):
     """Messages of an app to members of staff."""
 
     name = "wecom"
+    title = gettext_lazy("WeCom message")
     reaches = Reach.WECOM
     carries = frozenset({"staff"})
     # A member is sent 30 a minute; what is more is dropped without a word. So is nothing, if all together get no more.

@@ -11,6 +11,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
+from connectors import channels
 from renewal import bookwords, phrases, sources
 from renewal.models import Case
 from tenants.access import masked
@@ -152,6 +153,12 @@ def thousands(n: int) -> str:
 @register.filter
 def source_name(code: str) -> str:
     return str(sources.NAMES.get(code, code))  # type: ignore[call-overload]
+
+
+@register.filter
+def channel_title(name: str) -> str:
+    """A channel as staff call it."""
+    return channels.title(name) if name else ""
 
 
 @register.filter

@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from campaigns.models import Push
+from connectors import channels
 from renewal import funnel, pushstory, switchboard
 from renewal.views.pushes import page, refuse_without_people, words_of
 from tenants import clock, desk
@@ -94,7 +95,9 @@ def switch(request: HttpRequest) -> HttpResponse:
         elif everything:
             messages.success(request, _("Nothing is sent any more, on any channel. What is due waits."))
         else:
-            messages.success(request, _("%(channel)s is stopped. What is due on it waits.") % {"channel": channel})
+            messages.success(
+                request, _("%(channel)s is stopped. What is due on it waits.") % {"channel": channels.title(channel)}
+            )
         return back
     try:
         cause = gates.let_go(channel, by=by, why=why, seen=request.POST.get("seen", "") or "-", now=now)
@@ -106,7 +109,7 @@ def switch(request: HttpRequest) -> HttpResponse:
     elif everything:
         messages.success(request, _("Sending goes on, but for the channels that are stopped by themselves."))
     else:
-        messages.success(request, _("%(channel)s sends again.") % {"channel": channel})
+        messages.success(request, _("%(channel)s sends again.") % {"channel": channels.title(channel)})
     return back
 
 
