@@ -75,6 +75,14 @@ REACHABLE_SQL = """
     ) reached
 """
 
+# The same for the people of `known (id, person)`, each with the rows they are known as: person, granted.
+CURRENT_OF_KNOWN_SQL = """
+    SELECT DISTINCT ON (known.person) known.person, line.granted
+    FROM known JOIN tenants_consent line ON line.tenant_id = known.id
+    WHERE line.purpose = {purpose} AND line.channel IN ('any', %(channel)s)
+    ORDER BY known.person, line.at DESC, line.granted, line.id DESC
+"""
+
 # The same for one person, without reading the others' lines: to be formatted with the SQL that names them.
 CURRENT_OF_ONE_SQL = """
     SELECT line.granted

@@ -6,12 +6,12 @@ from datetime import datetime
 
 from tenants.models import Preference, Tenant
 
-# The person's hours, [first, end) or null. To be formatted with the SQL that names the person.
-SQL = """(
-    SELECT ARRAY[line.first_hour, line.end_hour] FROM tenants_preference line
-    WHERE line.tenant_id IN (SELECT id FROM tenants_tenant WHERE id = {person} OR merged_into_id = {person})
-    ORDER BY line.at DESC, line.id DESC LIMIT 1
-)"""
+# The hours, [first, end) or null, of the people of `known (id, person)`, each with the rows they are known as.
+OF_KNOWN_SQL = """
+    SELECT DISTINCT ON (known.person) known.person, ARRAY[line.first_hour, line.end_hour] AS hours
+    FROM known JOIN tenants_preference line ON line.tenant_id = known.id
+    ORDER BY known.person, line.at DESC, line.id DESC
+"""
 
 
 def prefer(tenant: Tenant, hours: tuple[int, int] | None, *, now: datetime, proof: str) -> Preference:

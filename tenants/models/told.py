@@ -36,11 +36,11 @@ class Message(models.Model):
         EXPIRED = "expired", _("expired")
         DEAD = "dead", _("dead")
 
-    key = models.CharField(_("key"), max_length=120, unique=True)
+    key = models.CharField(_("key"), max_length=120)
     klass = models.CharField(_("class"), max_length=12, choices=Class.choices)
-    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, null=True, related_name="+")
-    user = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
-    lease = models.ForeignKey(Lease, on_delete=models.PROTECT, null=True, related_name="+")
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, null=True, related_name="+", db_index=False)
+    user = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+", db_index=False)
+    lease = models.ForeignKey(Lease, on_delete=models.PROTECT, null=True, related_name="+", db_index=False)
     channel = models.CharField(_("channel"), max_length=16)
     # Where it is tried next once this channel has certainly not taken it; never while that is unknown.
     route = ArrayField(models.CharField(max_length=16), default=list, db_default=[], verbose_name=_("then by"))
@@ -52,7 +52,7 @@ class Message(models.Model):
         _("priority"), default=0, db_default=0
     )  # the greater wins the tenant's attention
     link_purpose = models.CharField(max_length=16, blank=True)  # a link is rendered when it is sent
-    claims = models.ForeignKey(Announcement, on_delete=models.PROTECT, null=True, related_name="+")
+    claims = models.ForeignKey(Announcement, on_delete=models.PROTECT, null=True, related_name="+", db_index=False)
     stops_on_answer = models.BooleanField(default=False)  # cancelled once the lease is renewed or noticed
     after_repairs = models.BooleanField(default=False, db_default=False)  # waits while something is to be put right
     state = models.CharField(_("state"), max_length=12, choices=State.choices, default=State.PLANNED)
@@ -81,7 +81,10 @@ class Message(models.Model):
                 condition=Q(state="sending", lease_until__isnull=False) | ~Q(state="sending"),
                 name="message_sending_is_leased",
             ),
+            models.UniqueConstraint(fields=["key"], name="message_key_once"),
         ]
+        # Each move of a message is written into every index whose condition it meets, or that has none: that is most
+        # of what a move costs the database. So there is none that another does as well.
         indexes = [
             models.Index(fields=["not_before", "id"], name="message_due", condition=Q(state__in=["planned", "queued"])),
             models.Index(fields=["lease_until"], name="message_sending", condition=Q(state="sending")),
@@ -96,7 +99,10 @@ class Message(models.Model):
                 condition=Q(state="queued"),
             ),
             models.Index(fields=["channel", "not_before"], name="message_unknown", condition=Q(state="unknown")),
-            models.Index(fields=["tenant", "klass", "sent_at"], name="message_of_tenant"),
+            models.Index(fields=["tenant"], name="message_of_tenant", condition=Q(tenant__isnull=False)),
+            models.Index(fields=["user"], name="message_of_user", condition=Q(user__isnull=False)),
+            models.Index(fields=["lease"], name="message_of_lease", condition=Q(lease__isnull=False)),
+            models.Index(fields=["claims"], name="message_of_claim", condition=Q(claims__isnull=False)),
         ]
 
     def __str__(self) -> str:
@@ -106,7 +112,7 @@ class Message(models.Model):
 class Attempt(models.Model):
     """One try of one message through one channel."""
 
-    message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="+")
+    message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="+", db_index=False)  # `attempt_once`
     number = models.PositiveIntegerField(_("number"))
     channel = models.CharField(_("channel"), max_length=16)
     outcome = models.CharField(_("outcome"), max_length=16, blank=True)  # empty while it is on its way

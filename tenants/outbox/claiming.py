@@ -24,7 +24,7 @@ LEFT = 1 / 4
 
 # As the index `message_claim` has them: codes first, somebody is looking at their phone; then what matters more.
 CLAIMABLE = """
-    SELECT id, recalled AND stops_on_answer FROM tenants_message
+    SELECT id, recalled AND stops_on_answer, CASE WHEN klass = 'marketing' THEN tenant_id END FROM tenants_message
     WHERE state = 'queued' AND channel = %(channel)s AND not_before <= %(now)s
       AND NOT EXISTS (SELECT FROM tenants_pause WHERE channel IN ('*', %(channel)s))
     ORDER BY CASE WHEN klass = 'code' THEN 0 ELSE 1 END, priority DESC, not_before, id
@@ -34,8 +34,7 @@ CLAIMABLE = """
 # merged is locked as the one person they are.
 LOCK_PERSONS = """
     SELECT FROM tenants_tenant WHERE id IN (
-        SELECT coalesce(t.merged_into_id, t.id) FROM tenants_message m JOIN tenants_tenant t ON t.id = m.tenant_id
-        WHERE m.id = ANY(%s) AND m.klass = 'marketing'
+        SELECT coalesce(merged_into_id, id) FROM tenants_tenant WHERE id = ANY(%s)
     ) ORDER BY id FOR NO KEY UPDATE
 """
 SETTLE = """
@@ -106,9 +105,10 @@ def claim(way: type[Channel], *, now: datetime, limit: int) -> tuple[list[Claim]
         if not due:
             return [], Counter()
         ids = [row[0] for row in due]
-        cursor.execute(LOCK_PERSONS, [ids])
+        if offered := [tenant for _id, _is_taken_back, tenant in due if tenant is not None]:
+            cursor.execute(LOCK_PERSONS, [offered])
         verdicts = rules.judge(ids, channel=name, now=now)
-        for i, is_taken_back in due:
+        for i, is_taken_back, _tenant in due:
             # An answer other than a signature is nowhere to be seen but here.
             if is_taken_back and verdicts.get(i, ("later",))[0] == "later":
                 verdicts[i] = ("cancelled", rules.taken_back(), None)

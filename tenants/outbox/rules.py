@@ -19,55 +19,81 @@ YIELDS = timedelta(minutes=15)  # so long a message that is due holds up what ma
 # (state, "later", or "next" for the next channel of its route; reason; not before)
 Verdict = tuple[str, str, datetime | None]
 
-# One line per claimed message. Each column answers one question; `judge` reads them in order.
-# A marketing message counts against the budget from the moment it may have reached anybody, and a person who
-# was merged from two tenants is one person.
-_OTHERS = """
-            FROM tenants_message other
-            WHERE m.klass = 'marketing' AND other.klass = 'marketing' AND other.id <> m.id
-              AND other.tenant_id IN (SELECT id FROM tenants_tenant WHERE id = person.id OR merged_into_id = person.id)
-"""
+# One line per message that has anything about it that could hold it back. Each column answers one question; `judge`
+# reads them in order. A marketing message counts against the budget from the moment it may have reached anybody, and
+# a person who was merged from two tenants is one person: what is asked of persons is asked once for all the rows they
+# are known as.
 _MAY_HAVE_REACHED = "other.state IN ('sending', 'unknown', 'parked', 'accepted', 'delivered', 'undelivered')"
 FACTS = f"""
-    SELECT m.id, m.klass, m.deadline, person.id AS person,
-        coalesce(l.last_day < %(today)s, false) AS is_over,
-        m.stops_on_answer AND EXISTS (
-            SELECT FROM tenants_lease next WHERE next.renews_id = m.lease_id AND next.state <> 'void'
-        ) AS is_answered,
-        m.claims_id IS NOT NULL AND NOT coalesce(a.withdrawn_at IS NULL AND a.until >= %(today)s, false) AS is_untrue,
-        m.tenant_id IS NOT NULL AND m.lease_id IS NOT NULL AND NOT EXISTS (
-            SELECT FROM tenants_leasetenant lt JOIN tenants_tenant holder ON holder.id = lt.tenant_id
-            WHERE lt.lease_id = m.lease_id AND coalesce(holder.merged_into_id, holder.id) = person.id
-        ) AS is_strange,
-        m.klass = 'marketing' AND NOT coalesce((
-            {consents.CURRENT_OF_ONE_SQL.format(purpose="'marketing'", person="person.id")}
-        ), false) AS is_refused,
-        m.klass = 'marketing' AND {holdout.HELD_OUT_SQL.format(lease="m.lease_id", person="person.id")} AS is_held_out,
-        CASE WHEN m.klass = 'marketing' THEN {preferred.SQL.format(person="person.id")} END AS preferred,
-        -- What may have gone by this channel before the database was restored goes by no other.
-        NOT m.doubtful AND m.route && %(channels)s::varchar[] AS may_go_on,
-        (
-            SELECT max(coalesce(other.sent_at, other.changed_at)) {_OTHERS} AND {_MAY_HAVE_REACHED}
-        ) AS last_marketing,
-        (
-            SELECT count(*) {_OTHERS} AND {_MAY_HAVE_REACHED}
-              AND coalesce(other.sent_at, other.changed_at) >= %(month)s
-        ) AS told_this_month,
-        -- What is judged with it is judged in order; anything else that matters more goes first, by whatever channel.
-        (
-            SELECT max(other.not_before) {_OTHERS} AND other.state = 'queued' AND other.id <> ALL(%(ids)s)
-              AND other.priority > m.priority AND other.deadline > %(now)s
-              AND other.not_before <= %(now)s AND other.not_before > %(held_up_since)s
-        ) AS rival_since,
-        CASE WHEN m.after_repairs THEN {troubles.SQL} END AS trouble
-    FROM tenants_message m
-    LEFT JOIN tenants_lease l ON l.id = m.lease_id
-    LEFT JOIN tenants_announcement a ON a.id = m.claims_id
-    LEFT JOIN tenants_tenant t ON t.id = m.tenant_id
-    LEFT JOIN tenants_tenant person ON person.id = coalesce(t.merged_into_id, t.id)
-    LEFT JOIN tenants_feature f ON f.tenant_id = person.id
-    WHERE m.id = ANY(%(ids)s)
-    ORDER BY m.priority DESC, m.not_before, m.id
+    WITH asked AS MATERIALIZED (
+        SELECT m.id, m.klass, m.deadline, m.priority, m.not_before, m.tenant_id, m.lease_id, m.claims_id, m.route,
+            m.stops_on_answer, m.after_repairs, m.doubtful,
+            coalesce(t.merged_into_id, t.id) AS person, m.klass = 'marketing' AS is_marketing
+        FROM tenants_message m LEFT JOIN tenants_tenant t ON t.id = m.tenant_id
+        WHERE m.id = ANY(%(ids)s)
+    ), persons AS MATERIALIZED (
+        SELECT person, count(*) AS offers FROM asked WHERE is_marketing GROUP BY person
+    ), known AS MATERIALIZED (
+        SELECT person AS id, person FROM persons
+        UNION ALL
+        SELECT t.id, t.merged_into_id FROM tenants_tenant t JOIN persons ON persons.person = t.merged_into_id
+    ), consent AS (
+        {consents.CURRENT_OF_KNOWN_SQL.format(purpose="'marketing'")}
+    ), wish AS (
+        {preferred.OF_KNOWN_SQL}
+    ), others AS (
+        SELECT m.id,
+            max(coalesce(other.sent_at, other.changed_at)) FILTER (WHERE {_MAY_HAVE_REACHED}) AS last_marketing,
+            count(*) FILTER (
+                WHERE {_MAY_HAVE_REACHED} AND coalesce(other.sent_at, other.changed_at) >= %(month)s
+            ) AS told_this_month,
+            -- What is judged with it is judged in order; anything else that matters more goes first, on any channel.
+            max(other.not_before) FILTER (
+                WHERE other.state = 'queued' AND other.id <> ALL(%(ids)s)
+                  AND other.priority > m.priority AND other.deadline > %(now)s
+                  AND other.not_before <= %(now)s AND other.not_before > %(held_up_since)s
+            ) AS rival_since
+        FROM asked m
+        JOIN known ON known.person = m.person
+        JOIN tenants_message other ON other.tenant_id = known.id AND other.klass = 'marketing' AND other.id <> m.id
+        WHERE m.is_marketing
+        GROUP BY m.id
+    ), facts AS MATERIALIZED (
+        SELECT m.id, m.klass, m.deadline, m.priority, m.not_before, m.person,
+            coalesce(l.last_day < %(today)s, false) AS is_over,
+            m.stops_on_answer AND EXISTS (
+                SELECT FROM tenants_lease next WHERE next.renews_id = m.lease_id AND next.state <> 'void'
+            ) AS is_answered,
+            m.claims_id IS NOT NULL AND NOT coalesce(a.withdrawn_at IS NULL AND a.until >= %(today)s, false)
+                AS is_untrue,
+            m.tenant_id IS NOT NULL AND m.lease_id IS NOT NULL AND NOT EXISTS (
+                SELECT FROM tenants_leasetenant lt JOIN tenants_tenant holder ON holder.id = lt.tenant_id
+                WHERE lt.lease_id = m.lease_id AND coalesce(holder.merged_into_id, holder.id) = m.person
+            ) AS is_strange,
+            m.is_marketing AND NOT coalesce(consent.granted, false) AS is_refused,
+            m.is_marketing AND {holdout.HELD_OUT_SQL.format(lease="m.lease_id", person="m.person")} AS is_held_out,
+            CASE WHEN m.is_marketing THEN wish.hours END AS preferred,
+            -- What may have gone by this channel before the database was restored goes by no other.
+            NOT m.doubtful AND m.route && %(channels)s::varchar[] AS may_go_on,
+            others.last_marketing,
+            coalesce(others.told_this_month, 0) AS told_this_month,
+            others.rival_since,
+            CASE WHEN m.after_repairs THEN {troubles.SQL} END AS trouble,
+            m.is_marketing AND persons.offers > 1 AS is_one_of_several
+        FROM asked m
+        LEFT JOIN tenants_lease l ON l.id = m.lease_id
+        LEFT JOIN tenants_announcement a ON a.id = m.claims_id
+        LEFT JOIN tenants_feature f ON f.tenant_id = m.person
+        LEFT JOIN persons ON persons.person = m.person
+        LEFT JOIN consent ON consent.person = m.person
+        LEFT JOIN wish ON wish.person = m.person
+        LEFT JOIN others ON others.id = m.id
+    )
+    SELECT * FROM facts
+    WHERE deadline <= %(now)s OR is_over OR is_answered OR is_untrue OR is_strange OR is_refused OR is_held_out
+        OR trouble IS NOT NULL OR preferred IS NOT NULL OR last_marketing IS NOT NULL OR rival_since IS NOT NULL
+        OR is_one_of_several OR klass = ANY(%(watched)s)
+    ORDER BY priority DESC, not_before, id
 """  # noqa: S608 - every value is a parameter
 
 
@@ -75,7 +101,7 @@ def judge(ids: list[int], *, channel: str, now: datetime) -> dict[int, Verdict]:
     """The messages among `ids` that may not go now, each with what becomes of it and why."""
     today = clock.day_of(now)
     params = {"ids": ids, "today": today, "channel": channel, "channels": settings.CHANNELS, "now": now}
-    params |= {"month": clock.at(today.replace(day=1)), "held_up_since": now - YIELDS}
+    params |= {"month": clock.at(today.replace(day=1)), "held_up_since": now - YIELDS, "watched": _watched(now)}
     with connection.cursor() as cursor:
         cursor.execute(FACTS, params)
         names = [column.name for column in cursor.description or []]
@@ -90,6 +116,12 @@ def judge(ids: list[int], *, channel: str, now: datetime) -> dict[int, Verdict]:
             elif row["klass"] == "marketing":
                 told[row["person"]] += 1
     return verdicts
+
+
+def _watched(now: datetime) -> list[str]:
+    """The classes of which no message may go now for what it is alone: all of theirs are looked at."""
+    shut = [klass for klass in ("marketing", "service") if hours.opens(klass, now) > now]
+    return shut if settings.MARKETING_PER_MONTH > 0 else [*shut, "marketing"]
 
 
 def _verdict(row: dict[str, Any], told_just_now: int, now: datetime) -> Verdict | None:
