@@ -16,8 +16,8 @@ SHARE = 0.1
 # What is left out where mosquitto is missing, with the reason.
 NEED_MOSQUITTO = {"I1", "I5"}
 # Short ones whose edges have tests of their own (tests/test_sending.py), those that let a worker die as S1 does, and
-# those that wait for a server or a lease longer than a tenth of them is worth; `make faults` runs them whole.
-ONLY_WHOLE = {"S2", "S3", "S4", "S7", "S8", "S10", "S12", "S13"}
+# those that wait for a server, a lease or a season longer than a tenth of them is worth; `make faults` runs them whole.
+ONLY_WHOLE = {"S2", "S3", "S4", "S7", "S8", "S10", "S12", "S13", "Y1"}
 IN_A_FILE = {
     "flood": ("I1", "I4"),
     "intake": ("I2", "I3", "I5", "I8"),
