@@ -37,9 +37,11 @@ KEYS = (
     "outbox.single.per_s",
     "outbox.batch.per_s",
     "outbox.claim.rows_per_s",
+    "outbox.claim.service_rows_per_s",
 )
 PUSHES = int(os.environ.get("PUSHES", "10000"))
 RUNS = int(os.environ.get("RUNS", "5"))
+TASKS = int(os.environ.get("TASKS", "3"))  # runs with one Celery task a push, minutes each; 0: that figure stays
 TEXT = "您的租约将于 12 月 26 日到期，续租方案已备好。"
 CHANNELS = {"pager": "tests.pager:Pager", "pagers": "tests.pager:PagerBatch"}
 
@@ -56,6 +58,7 @@ def run() -> dict[str, Figure]:
             "bare batch": [],
             "batch": [],
             "claim": [],
+            "claim service": [],
             "task": [],
         }
         _bare(provider, batch=False)  # connections, caches and the interpreter are warm
@@ -64,8 +67,9 @@ def run() -> dict[str, Figure]:
             runs["single"].append(_drained(provider, "pager"))
             runs["bare batch"].append(_bare(provider, batch=True))
             runs["batch"].append(_drained(provider, "pagers"))
-            runs["claim"].append(_claimed())
-        for _run in range(3):
+            runs["claim"].append(_claimed("marketing"))
+            runs["claim service"].append(_claimed("service"))
+        for _run in range(TASKS):
             runs["task"].append(_by_tasks(provider))
     return _figures(runs)
 
@@ -77,15 +81,22 @@ def _figures(runs: dict[str, list[float]]) -> dict[str, Figure]:
     times = [ours / bare for ours, bare in zip(runs["single"], runs["bare"], strict=True)]
     middle = statistics.median(runs["single"])
     detail = {"pushes": PUSHES, "threads": Pager.senders, "seconds": {what: runs[what] for what in runs}}
+    beside_tasks = [middle / task for task in runs["task"]]
     return {
         "outbox.single.times_bare_loop": figure(times, "×", **detail),
-        "outbox.single.times_celery_task": figure([middle / task for task in runs["task"]], "×"),
+        **({"outbox.single.times_celery_task": figure(beside_tasks, "×")} if beside_tasks else {}),
         "outbox.single.per_s": figure(rates("single"), "sends/s", bare_loop=statistics.median(rates("bare"))),
         "outbox.batch.per_s": figure(
             rates("batch"), "sends/s", a_call=PagerBatch.batch, bare_loop=statistics.median(rates("bare batch"))
         ),
         "outbox.claim.rows_per_s": figure(
             rates("claim"), "rows/s", a_claim=1000, checks="all of tenants/outbox/rules.py"
+        ),
+        "outbox.claim.service_rows_per_s": figure(
+            rates("claim service"),
+            "rows/s",
+            a_claim=1000,
+            checks="those of service: no person is locked or asked about",
         ),
     }
 
@@ -108,14 +119,14 @@ def _people() -> None:
     )  # fmt: skip
 
 
-def _post(channel: str) -> None:
+def _post(channel: str, klass: str = "marketing") -> None:
     """Every person has a push waiting, and no other message is there."""
     with connection.cursor() as cursor:
         cursor.execute("TRUNCATE tenants_message CASCADE")
     deadline = clock.at(TODAY.replace(day=28), 21)
     people = Tenant.objects.values_list("pk", flat=True)
     drafts = [
-        outbox.Draft(key=f"push:{pk}", klass="marketing", text=TEXT, deadline=deadline, tenant_id=pk, route=[channel])
+        outbox.Draft(key=f"push:{pk}", klass=klass, text=TEXT, deadline=deadline, tenant_id=pk, route=[channel])
         for pk in people
     ]
     outbox.post_many(drafts, now=NOW)
@@ -154,8 +165,8 @@ def _bare(provider: Remote, *, batch: bool) -> float:
         return _timed(lambda: list(pool.map(call, range(0, PUSHES, size))))
 
 
-def _claimed() -> float:
-    _post("pagers")
+def _claimed(klass: str) -> float:
+    _post("pagers", klass)
 
     def claim_all() -> None:
         left = PUSHES
