@@ -17,11 +17,11 @@ from django.db.models.functions import Coalesce
 from campaigns.models import Push
 from campaigns.pushes import wording
 from connectors.records import Kind
-from renewal import persons
+from renewal import ledger, persons
 from renewal.models import Case, CaseChange, Proposal
 from tenants import access, clock, holdout
 from tenants.access import Somebody
-from tenants.models import Attempt, Click, Consent, DoorMonth, Event, Grant, Lease, LeaseTenant, Tenant, TenantTag
+from tenants.models import Attempt, Click, DoorMonth, Event, Grant, Lease, LeaseTenant, Tenant, TenantTag
 from tenants.tags import TAGS
 from workorders.models import Report
 
@@ -130,7 +130,9 @@ def _rows(chosen: list[Any], *, today: date) -> list[Row]:
 # --- One person ---------------------------------------------------------------------------------
 
 
-def portrait(user: Somebody, tenant_id: int, *, topic: str, page: int, today: date) -> dict[str, Any]:
+def portrait(
+    user: Somebody, tenant_id: int, *, topic: str, page: int, ledger_page: int = 1, today: date
+) -> dict[str, Any]:
     """All that a person may know of a tenant. Raises `Tenant.DoesNotExist` for one behind no door of theirs.
 
     What is shown ends with the leases the person may see: who moved to another building is not followed there.
@@ -167,7 +169,7 @@ def portrait(user: Somebody, tenant_id: int, *, topic: str, page: int, today: da
         "events": Paginator(events.select_related("unit").order_by("-at", "-pk"), EVENTS_PER_PAGE).get_page(page),
         "doors": _doors(people, today=today),
         **_pushes(people, leases),
-        "consents": list(Consent.objects.filter(tenant__in=people).order_by("-at", "-pk")[:20]),
+        **ledger.panel(tenant, page=ledger_page, now=clock.now()),
         "grants": list(Grant.objects.filter(tenant__in=people).select_related("perk").order_by("-granted_at", "-pk")),
         "orders": list(
             Report.objects.filter(tenant__in=people, order__unit__in=[lease.unit_id for lease in leases])

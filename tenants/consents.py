@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -22,6 +23,8 @@ MARKETING = Consent.Purpose.MARKETING
 ANY = "any"
 # A clock may be a little ahead of ours; a consent of tomorrow is no consent of today.
 CLOCK_SLACK = timedelta(minutes=5)
+# How a line came, as its evidence says it under "via"; one of a page of ours names the page instead.
+FILE, REPLY, PROVIDER, STAFF = "file", "reply", "provider", "staff"
 
 Key = tuple[int, str, str, datetime]  # tenant, purpose, channel, moment: what a line is known by
 
@@ -93,6 +96,15 @@ CURRENT_OF_ONE_SQL = """
     LIMIT 1
 """
 
+# The line that holds for each purpose on each of %(channels)s, of the rows %(rows)s of one person.
+STANDING_SQL = """
+    SELECT DISTINCT ON (line.purpose, way.name) line.id, line.purpose, way.name
+    FROM unnest(%(channels)s::text[]) AS way (name)
+    JOIN tenants_consent line ON line.channel IN ('any', way.name)
+    WHERE line.tenant_id = ANY(%(rows)s) AND NOT line.id = ANY(%(but)s)
+    ORDER BY line.purpose, way.name, line.at DESC, line.granted, line.id DESC
+"""
+
 
 def offer_channels() -> list[str]:
     """The channels of this house by which an offer can reach a tenant, by preference."""
@@ -110,6 +122,20 @@ def holds(tenant: Tenant, purpose: str, *, channel: str) -> bool:
     return bool(row and row[0])
 
 
+def standing(tenant: Tenant, channels: Iterable[str], *, but: Iterable[int] = ()) -> dict[tuple[str, str], Consent]:
+    """By purpose and channel the line that decides there, as if the lines `but` had never been written."""
+    facts: dict[str, Any] = {
+        "channels": list(channels),
+        "rows": [row.pk for row in rows_of(tenant)],
+        "but": list(but),
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(STANDING_SQL, facts)
+        found = cursor.fetchall()
+    lines = Consent.objects.in_bulk([pk for pk, *_where in found])
+    return {(purpose, channel): lines[pk] for pk, purpose, channel in found}
+
+
 def record(
     tenant: Tenant,
     *,
@@ -120,6 +146,7 @@ def record(
     text_version: str,
     proof: str,
     now: datetime,
+    evidence: Mapping[str, Any] | None = None,
 ) -> bool:
     """The ledger has this line; whether it is new."""
     line = Consent(
@@ -130,6 +157,7 @@ def record(
         at=at,
         text_version=text_version,
         proof=proof[:200],
+        evidence=dict(evidence or {}),
         recorded_at=now,
     )
     return bool(append([line]))
@@ -141,12 +169,12 @@ def refuse_marketing(tenant: Tenant, *, now: datetime, proof: str, channel: str 
     latest = Consent.objects.filter(tenant__in=rows, purpose=MARKETING).aggregate(at=Max("at"))["at"]
     # A line dated ahead of our clock must not outlive a refusal that was given after it.
     at = max(now, latest + timedelta(microseconds=1)) if latest else now
-    _refuse(rows, at=at, proof=proof, now=now, channel=channel)
+    _refuse(rows, at=at, proof=proof, now=now, channel=channel, via=PROVIDER)
 
 
-def _refuse(rows: Iterable[Tenant], *, at: datetime, proof: str, now: datetime, channel: str = ANY) -> bool:
+def _refuse(rows: Iterable[Tenant], *, at: datetime, proof: str, now: datetime, via: str, channel: str = ANY) -> bool:
     """Whoever turns out to be two people after all has refused as both; whether that is new."""
-    facts = {"purpose": MARKETING, "channel": channel, "text_version": ""}
+    facts: dict[str, Any] = {"purpose": MARKETING, "channel": channel, "text_version": "", "evidence": {"via": via}}
     return sum(record(row, granted=False, at=at, proof=proof, now=now, **facts) for row in rows) > 0
 
 
@@ -210,6 +238,7 @@ def enter(records: Iterable[ConsentRecord | BadRecord], *, now: datetime) -> Cou
             at=row.at,
             text_version=row.text_version,
             proof=row.proof[:200],
+            evidence={"via": FILE},
             recorded_at=now,
         )
         lines[key] = row.line, line
@@ -233,7 +262,7 @@ def withdraw(rows: Iterable[OptOutRecord], *, now: datetime) -> Counts:
     for row in rows:
         if not (tenant := identity.tenant_of(*row.who)):
             counts.refuse(row.line, _("Nobody is known as %(ref)s.") % {"ref": row.who[1]})
-        elif _refuse(rows_of(tenant), at=row.at, proof=row.proof, now=now):
+        elif _refuse(rows_of(tenant), at=row.at, proof=row.proof, now=now, via=REPLY):
             counts.accept()
         else:
             counts.repeat()

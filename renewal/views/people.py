@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -15,11 +16,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST, require_safe
 
-from renewal import people, persons
+from renewal import ledger, people, persons
 from renewal.models import Case
-from tenants import access, clock, current, desk, naming
+from tenants import access, clock, consents, current, desk, naming, refusals
 from tenants.attributes import ALIASES
-from tenants.models import Tenant, User
+from tenants.models import Consent, Tenant, User
 from tenants.tags import TAGS
 
 TOPICS = {
@@ -97,13 +98,71 @@ def alias(request: HttpRequest, tenant_id: int) -> HttpResponse:
     return redirect(reverse("staff-tenant", args=[tenant_id]) + "#identity")
 
 
-def _portrait(request: HttpRequest, tenant_id: int, typed: dict[str, Any], *, status: int = 200) -> HttpResponse:
+@require_POST
+def refusal(request: HttpRequest, tenant_id: int) -> HttpResponse:
+    """A refusal that was heard stands in the ledger; what cannot be written down says why and keeps what was typed."""
+    tenant, by = _person(request, tenant_id)
+    typed: dict[str, Any] = {name: request.POST.get(name, "") for name in ("purpose", "channel", "who", "at", "words")}
+    now = clock.now()
+    try:
+        if typed["channel"] not in ledger.channels():
+            raise refusals.NotHeard(_("Say what was refused."))
+        said = refusals.Said(typed["purpose"], typed["channel"], typed["who"], _moment(typed["at"]), typed["words"])
+        line = refusals.hear(tenant, said, by=by, now=now)
+    except refusals.NotHeard as error:
+        return _portrait(request, tenant_id, {}, heard=typed | {"error": str(error)}, status=409)
+    if consents.standing(tenant, [line.channel])[line.purpose, line.channel].granted:
+        messages.warning(request, _("Written down. The tenant agreed again after that moment, and that stands."))
+    else:
+        messages.success(request, _("Written down: it holds from now on. It can be taken back below for a day."))
+    return redirect(reverse("staff-tenant", args=[tenant_id]) + "#consents")
+
+
+@require_POST
+def unrefuse(request: HttpRequest, tenant_id: int, line_id: int) -> HttpResponse:
+    """What stood before a refusal that was written down by mistake stands again."""
+    tenant, by = _person(request, tenant_id)
+    line = get_object_or_404(Consent, pk=line_id, tenant__in=consents.rows_of(tenant))
+    try:
+        refusals.take_back(tenant, line, why=request.POST.get("why", ""), by=by, now=clock.now())
+    except refusals.NotHeard as error:
+        return _portrait(request, tenant_id, {}, heard={"not_back": line_id, "error_back": str(error)}, status=409)
+    messages.success(request, _("Taken back: what stood before stands again."))
+    return redirect(reverse("staff-tenant", args=[tenant_id]) + "#consents")
+
+
+def _person(request: HttpRequest, tenant_id: int) -> tuple[Tenant, User]:
+    """A person behind a door of who asks."""
+    _refuse_without_people(request)
+    if not isinstance(request.user, User):
+        raise PermissionDenied
+    return get_object_or_404(access.tenants_for(request.user, today=clock.today()), pk=tenant_id), request.user
+
+
+def _moment(typed: str) -> datetime:
+    """A moment of Shanghai, as a form names it. Raises `NotHeard`."""
+    try:
+        at = datetime.fromisoformat(typed).replace(tzinfo=clock.SHANGHAI)
+    except ValueError:
+        at = None
+    if at is None or at.year < 2000:  # nor a year that no other time zone has
+        raise refusals.NotHeard(_("Say when it was said."))
+    return at
+
+
+def _portrait(
+    request: HttpRequest,
+    tenant_id: int,
+    typed: dict[str, Any],
+    *,
+    heard: dict[str, Any] | None = None,
+    status: int = 200,
+) -> HttpResponse:
     topic = request.GET.get("topic", "")
     today = clock.today()
+    pages = {"page": _number(request.GET.get("page")), "ledger_page": _number(request.GET.get("ledger"))}
     try:
-        shown = people.portrait(
-            request.user, tenant_id, topic=topic, page=_number(request.GET.get("page")), today=today
-        )
+        shown = people.portrait(request.user, tenant_id, topic=topic, today=today, **pages)
     except Tenant.DoesNotExist:
         raise Http404 from None
     context: dict[str, Any] = {
@@ -116,7 +175,9 @@ def _portrait(request: HttpRequest, tenant_id: int, typed: dict[str, Any], *, st
         "topic": topic,
         "topics": TOPICS,
         "phone_url": f"/phone/{tenant_id}" if "phone" in settings.CHANNELS else "",
+        "now": clock.now(),
         "typed": typed,
+        "heard": heard or {},
     }
     return render(request, "staff/tenant.html", context, status=status)
 
@@ -141,3 +202,5 @@ def _number(text: str | None) -> int:
 roster_view = admin.site.admin_view(roster)
 portrait_view = admin.site.admin_view(portrait)
 alias_view = admin.site.admin_view(alias)
+refusal_view = admin.site.admin_view(refusal)
+unrefuse_view = admin.site.admin_view(unrefuse)
