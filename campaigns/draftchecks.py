@@ -19,7 +19,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from campaigns import granting, happened, pushes, segments, starts
+from campaigns import granting, kinds, pushes, segments, starts
 from campaigns.grammar import BadRule
 from campaigns.models import PlaybookVersion, StepVersion
 from campaigns.pushes import wording
@@ -58,7 +58,7 @@ def facts(given: dict[str, Any]) -> dict[str, Any]:
     starts_on = given["starts_on"] or {}
     if starts_on:
         try:
-            happened.check_start(starts_on)
+            kinds.check_start(starts_on)
         except BadRule as bad:
             raise NotSaved(_("What starts it: %(fault)s") % {"fault": bad.fault}, "starts_on") from bad
     if given["under_way"] not in PlaybookVersion.UnderWay.values:

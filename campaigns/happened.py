@@ -4,8 +4,8 @@
      "window": {"days": 90}, "count": {"op": ">=", "value": 3}}
 
 `where` binds to the event itself: an event counts when all of its comparisons hold of that one event. Its fields are
-those of the kind in KINDS, and `hour` (0–23) and `weekday` (1 is Monday) in Shanghai. An hour may be compared by
-{"field": "hour", "op": "between", "value": [22, 6]}: from 22:00 up to, not including, 06:00.
+those of the kind in `campaigns.kinds`, and `hour` (0–23) and `weekday` (1 is Monday) in Shanghai. An hour may be
+compared by {"field": "hour", "op": "between", "value": [22, 6]}: from 22:00 up to, not including, 06:00.
 
 `window`, by Shanghai days with both ends included; without one, the last 365 days:
 
@@ -30,152 +30,22 @@ The tests, one a condition. Of no event only `count` can say anything:
                                                             one each; no window
     "then": {"events": "ticket.rated", "where": […], "hours": 48}
                                                             followed by one of the other kind within 48 hours
-
-Door logs are sensitive and are no kind here (PIPL 28); a meter's readings are no deeds of anybody.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
-from django.utils.dates import WEEKDAYS
-from django.utils.functional import Promise
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 
 from campaigns import windows
-from campaigns.grammar import (
-    BadRule,
-    Bound,
-    Field,
-    Leaf,
-    Rule,
-    check_comparison,
-    check_keys,
-    check_whole,
-    compare_sql,
-    events_sql,
-    say_comparison,
-    shown,
-)
+from campaigns.grammar import BadRule, Bound, Field, Leaf, Rule, events_sql
+from campaigns.kinds import KINDS, TIME, check_kind, check_where, say_where, where_sql
 from campaigns.questions import QUESTIONS, Question, Regular
 from campaigns.windows import Window, moment
-from connectors.records import Kind
-from tenants.vocabulary import CHANNELS, FACILITIES, ITEMS, MOODS, SCREENS, Category
 
-MOST_COMPARISONS = 10
 YEAR = {"days": 365}
-
-
-def _text(name: str) -> str:
-    return f"(e.data ->> '{name}')"
-
-
-def _number(name: str) -> str:
-    """A number that a source gave as text or as a number; of anything else nothing holds."""
-    return f"(CASE WHEN e.data ->> '{name}' ~ '^-?[0-9]{{1,15}}([.][0-9]+)?$' THEN (e.data ->> '{name}')::float8 END)"
-
-
-_LOCAL = "(e.at AT TIME ZONE 'Asia/Shanghai')"
-TIME = {
-    "hour": Field(gettext_lazy("hour"), f"extract(hour FROM {_LOCAL})::int", int),
-    "weekday": Field(
-        gettext_lazy("weekday"),
-        f"extract(isodow FROM {_LOCAL})::int",
-        int,
-        lambda: {day + 1: name for day, name in WEEKDAYS.items()},
-    ),
-}
-_DAYS_LATE = f"({_LOCAL}::date - nullif(e.data ->> 'due_on', '')::date)"
-
-
-@dataclass(frozen=True, slots=True)
-class Happening:
-    """A kind of event as a rule may speak of it."""
-
-    name: str | Promise
-    fields: dict[str, Field]
-
-
-KINDS: dict[str, Happening] = {
-    Kind.TICKET_REPORTED: Happening(
-        gettext_lazy("repair reports"),
-        {
-            "category": Field(gettext_lazy("category"), _text("category"), str, lambda: dict(Category.choices)),
-            "channel": Field(gettext_lazy("channel of the report"), _text("channel"), str, lambda: CHANNELS),
-        },
-    ),
-    Kind.TICKET_ACCEPTED: Happening(gettext_lazy("repairs accepted"), {}),
-    Kind.TICKET_FINISHED: Happening(gettext_lazy("repairs finished"), {}),
-    Kind.TICKET_RATED: Happening(
-        gettext_lazy("ratings of repairs"), {"score": Field(gettext_lazy("score"), _number("score"), int)}
-    ),
-    Kind.MOOD_GIVEN: Happening(
-        gettext_lazy("moods on bills"), {"mood": Field(gettext_lazy("mood"), _text("mood"), str, lambda: MOODS)}
-    ),
-    Kind.PAYMENT_MADE: Happening(
-        gettext_lazy("payments"),
-        {
-            "item": Field(gettext_lazy("item"), _text("item"), str, lambda: ITEMS),
-            "amount": Field(gettext_lazy("amount"), _number("amount"), int),
-            "days_late": Field(gettext_lazy("days late"), _DAYS_LATE, int),
-        },
-    ),
-    Kind.FACILITY_USED: Happening(
-        gettext_lazy("facility bookings"),
-        {"facility": Field(gettext_lazy("facility"), _text("facility"), str, lambda: FACILITIES)},
-    ),
-    Kind.COMMUNITY_JOINED: Happening(
-        gettext_lazy("activities joined"), {"activity": Field(gettext_lazy("activity"), _text("activity"), str)}
-    ),
-    Kind.COMMUNITY_POSTED: Happening(
-        gettext_lazy("community posts"), {"group": Field(gettext_lazy("group"), _text("group"), str)}
-    ),
-    Kind.APP_VIEWED: Happening(
-        gettext_lazy("app pages seen"), {"name": Field(gettext_lazy("page"), _text("name"), str, lambda: SCREENS)}
-    ),
-    Kind.APP_TRACKED: Happening(
-        gettext_lazy("things done in the app"), {"name": Field(gettext_lazy("deed"), _text("name"), str)}
-    ),
-}
-
-
-def _check_where(where: Any, place: str, fields: dict[str, Field]) -> None:
-    if not isinstance(where, list) or not 1 <= len(where) <= MOST_COMPARISONS:
-        raise BadRule(place, _("a list of one to %(n)d comparisons is expected here.") % {"n": MOST_COMPARISONS})
-    for n, each in enumerate(where):
-        at = f"{place}[{n}]"
-        check_keys(each, at, {"field", "op", "value"})
-        name = each["field"]
-        if not isinstance(name, str) or name not in fields:
-            facts = {"name": shown(name), "names": ", ".join(fields)}
-            raise BadRule(at, _("there is no field “%(name)s” here; there are: %(names)s.") % facts)
-        if name == "hour" and each["op"] == "between":
-            hours = each["value"]
-            if not isinstance(hours, list) or len(hours) != 2:
-                raise BadRule(at, _("the value of “between” is two hours from 0 to 24."))
-            for hour in hours:
-                check_whole(hour, at, "hour", 0, 24)
-        else:
-            check_comparison(fields[name], each["op"], each["value"], at, name)
-
-
-def _where(where: list[Rule], fields: dict[str, Field], bound: Bound) -> str:
-    """SQL over the event `e` that holds when every comparison does; what is not known satisfies none."""
-    return " AND ".join(f"coalesce({_comparison(each, fields, bound)}, FALSE)" for each in where) or "TRUE"
-
-
-def _comparison(each: Rule, fields: dict[str, Field], bound: Bound) -> str:
-    sql = fields[each["field"]].sql
-    if each["op"] == "between":
-        first, last = each["value"]
-        low, high = f"{sql} >= {bound.add(first)}", f"{sql} < {bound.add(last)}"
-        return f"({low} AND {high})" if first < last else f"({low} OR {high})"
-    return compare_sql(sql, each["op"], each["value"], bound)
-
-
-# --- The condition ----------------------------------------------------------------------------------------
+SHOWN = 5  # events, as evidence
 
 
 def _question(leaf: Rule) -> tuple[str, Question]:
@@ -184,26 +54,22 @@ def _question(leaf: Rule) -> tuple[str, Question]:
 
 def _check(leaf: Rule, place: str) -> None:
     kind = leaf["events"]
-    if not isinstance(kind, str) or kind not in KINDS:
-        facts = {"name": shown(kind), "names": ", ".join(KINDS)}
-        raise BadRule(place, _("there are no events “%(name)s”; there are: %(names)s.") % facts)
+    check_kind(kind, place)
     asked = [name for name in QUESTIONS if name in leaf]
     if len(asked) != 1:
         raise BadRule(place, _("exactly one of these is expected: %(names)s.") % {"names": ", ".join(QUESTIONS)})
     name, it = asked[0], leaf[asked[0]]
     fields = KINDS[kind].fields | TIME
     if "where" in leaf:
-        _check_where(leaf["where"], f"{place}.where".lstrip("."), fields)
+        check_where(leaf["where"], f"{place}.where".lstrip("."), fields)
     at = f"{place}.{name}".lstrip(".")
     QUESTIONS[name].check(it, at)
     if name == "then":
-        if not isinstance(it["events"], str) or it["events"] not in KINDS:
-            facts = {"name": shown(it["events"]), "names": ", ".join(KINDS)}
-            raise BadRule(at, _("there are no events “%(name)s”; there are: %(names)s.") % facts)
+        check_kind(it["events"], at)
         if "where" in it:
-            _check_where(it["where"], f"{at}.where", KINDS[it["events"]].fields | TIME)
+            check_where(it["where"], f"{at}.where", KINDS[it["events"]].fields | TIME)
     elif isinstance(it, dict) and "satisfy" in it:
-        _check_where(it["satisfy"], f"{at}.satisfy", fields)
+        check_where(it["satisfy"], f"{at}.satisfy", fields)
     if "window" in leaf:
         if not QUESTIONS[name].has_window:
             raise BadRule(place, _("“%(key)s” does not belong here.") % {"key": "window"})
@@ -213,10 +79,10 @@ def _check(leaf: Rule, place: str) -> None:
 def _ok(name: str, it: Any, fields: dict[str, Field], bound: Bound) -> str:
     """SQL over the event `e`, of the person `who.root`: whether it satisfies what the question asks of it."""
     if name in ("last", "share"):
-        return _where(it["satisfy"], fields, bound)
+        return where_sql(it["satisfy"], fields, bound)
     if name != "then":
         return "TRUE"
-    after = _where(it.get("where", []), KINDS[it["events"]].fields | TIME, bound)
+    after = where_sql(it.get("where", []), KINDS[it["events"]].fields | TIME, bound)
     return f"""EXISTS (
         SELECT FROM tenants_event e
         WHERE e.tenant_id = ANY(ARRAY(
@@ -262,7 +128,7 @@ def _rows(leaf: Rule, span: Window, bound: Bound, *, one: bool) -> str:
         FROM {events}
         CROSS JOIN LATERAL (SELECT {span.from_at} AS from_at, {span.to_at} AS to_at, e.at) span
         WHERE e.kind = {bound.add(leaf["events"])} AND e.at < span.to_at {since}
-          AND e.at < {moment(bound.today, bound, after=1)} AND {_where(leaf.get("where", []), fields, bound)} {whose}
+          AND e.at < {moment(bound.today, bound, after=1)} AND {where_sql(leaf.get("where", []), fields, bound)} {whose}
     """  # noqa: S608
 
 
@@ -338,68 +204,25 @@ def _sentence(leaf: Rule) -> str:
     fields = KINDS[leaf["events"]].fields | TIME
     it, what = leaf[name], str(KINDS[leaf["events"]].name)
     if "where" in leaf:
-        what = _("%(events)s (%(where)s)") % {"events": what, "where": _say_where(leaf["where"], fields)}
+        what = _("%(events)s (%(where)s)") % {"events": what, "where": say_where(leaf["where"], fields)}
     satisfying = ""
     if name == "then":
         satisfying = str(KINDS[it["events"]].name)
         if "where" in it:
-            said = _say_where(it["where"], KINDS[it["events"]].fields | TIME)
+            said = say_where(it["where"], KINDS[it["events"]].fields | TIME)
             satisfying = _("%(events)s (%(where)s)") % {"events": satisfying, "where": said}
     elif name in ("last", "share"):
-        satisfying = _say_where(it["satisfy"], fields)
+        satisfying = say_where(it["satisfy"], fields)
     words = question.words(it, what, satisfying)
     if not question.has_window:
         return words
     return _("%(when)s %(what)s") % {"when": windows.words(leaf.get("window", YEAR)), "what": words}
 
 
-def _say_where(where: list[Rule], fields: dict[str, Field]) -> str:
-    return _(" and ").join(_say(each, fields) for each in where)
-
-
-def _say(each: Rule, fields: dict[str, Field]) -> str:
-    name = str(fields[each["field"]].name)
-    if each["op"] == "between":
-        first, last = each["value"]
-        return _("between %(first)02d:00 and %(last)02d:00") % {"first": first, "last": last}
-    return say_comparison(name, each["op"], each["value"], fields[each["field"]].values())
-
-
 def _miss(leaf: Rule, value: Any) -> str:
     name, question = _question(leaf)
     return question.miss(leaf[name], str(KINDS[leaf["events"]].name), (value or {}).get("value"))
 
-
-# --- One event, as what starts a playbook ------------------------------------------------------------------
-
-
-def check_start(rule: Any, place: str = "") -> None:
-    """`rule` names events: {"events": kind, "where": […]}. Raises `BadRule`."""
-    check_keys(rule, place, {"events"}, frozenset({"where"}))
-    kind = rule["events"]
-    if not isinstance(kind, str) or kind not in KINDS:
-        facts = {"name": shown(kind), "names": ", ".join(KINDS)}
-        raise BadRule(place, _("there are no events “%(name)s”; there are: %(names)s.") % facts)
-    if "where" in rule:
-        _check_where(rule["where"], f"{place}.where".lstrip("."), KINDS[kind].fields | TIME)
-
-
-def start_sql(rule: Rule, bound: Bound) -> str:
-    """SQL over the event `e` that holds if it is one of those named."""
-    fields = KINDS[rule["events"]].fields | TIME
-    return f"e.kind = {bound.add(rule['events'])} AND {_where(rule.get('where', []), fields, bound)}"
-
-
-def start_sentence(rule: Rule) -> str:
-    """Those events in words of the current language."""
-    what = str(KINDS[rule["events"]].name)
-    if "where" not in rule:
-        return what
-    said = _say_where(rule["where"], KINDS[rule["events"]].fields | TIME)
-    return _("%(events)s (%(where)s)") % {"events": what, "where": said}
-
-
-SHOWN = 5  # events, as evidence
 
 LEAF = Leaf(
     keys=frozenset({"events", "where", "window", *QUESTIONS}),

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.utils.translation import override
 
-from campaigns import happened, releases, segments, starts
+from campaigns import kinds, releases, segments, starts
 from campaigns.conditions import JOINS_SQL
 from campaigns.due import CATCH_UP_DAYS
 from campaigns.eligible import GOES_ON_SQL, PERSONAL_SQL
@@ -214,11 +214,11 @@ def _enrol_by_event(live: list[releases.Live], *, today: date) -> int:
         since = max(each.release.decided_at or each.release.asked_at, clock.at(today - timedelta(days=CATCH_UP_DAYS)))
         personal, condition, released = _audience(each, bound)
         statement = _HAPPENED_SQL.format(
-            started=happened.start_sql(rule, bound),
+            started=kinds.start_sql(rule, bound),
             since=bound.add(since),
             playbook=bound.add(each.version.playbook_id),
             version=bound.add(each.version.pk),
-            why=bound.add(happened.start_sentence(rule)[:200]),
+            why=bound.add(kinds.start_sentence(rule)[:200]),
             fix_first=_fix_first(each.version, bound),
             personal=personal,
             condition=condition,

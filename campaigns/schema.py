@@ -12,7 +12,7 @@ from typing import Any
 
 from campaigns.conditions import FEATURES, LEASE, LEAVES
 from campaigns.grammar import MAX_TEXT, MAX_VALUES, OPS, Field
-from campaigns.happened import KINDS, MOST_COMPARISONS, TIME
+from campaigns.kinds import KINDS, MOST_COMPARISONS, TIME
 from campaigns.moods import MOST_BILLS
 from campaigns.questions import MOST_EVENTS, Regular
 from campaigns.windows import ANCHORS, MOST_DAYS

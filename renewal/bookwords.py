@@ -9,7 +9,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext, pgettext
 
-from campaigns import drafts, happened, segments
+from campaigns import drafts, kinds, segments
 from campaigns.conditions import LEASE
 from campaigns.grammar import BadRule, Rule
 from campaigns.models import PlaybookVersion, Release, Segment, StepVersion
@@ -39,7 +39,7 @@ def who(segment: Segment | None) -> str:
 def start(version: PlaybookVersion) -> str:
     """What starts it."""
     if version.starts_on:
-        return _("after %(what)s") % {"what": _said(happened.start_sentence, version.starts_on)}
+        return _("after %(what)s") % {"what": _said(kinds.start_sentence, version.starts_on)}
     return _("from %(n)d days before the end") % {"n": version.lead_days}
 
 

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy, pgettext, pgettext_lazy
 
 from campaigns.conditions import FEATURES, LEASE
 from campaigns.grammar import SIGNS, BadRule, Field, Rule
-from campaigns.happened import KINDS
+from campaigns.kinds import KINDS
 from campaigns.questions import QUESTIONS
 from campaigns.windows import anchor_of
 from renewal import ruleedits

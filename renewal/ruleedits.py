@@ -12,7 +12,7 @@ from django.db.models import Q
 
 from campaigns.conditions import FEATURES, LEASE, LEAVES
 from campaigns.grammar import OPS, Field, Rule
-from campaigns.happened import KINDS, TIME
+from campaigns.kinds import KINDS, TIME
 from campaigns.models import NameList
 from tenants import tags
 from tenants.models import Consent

@@ -10,7 +10,7 @@ from django.http import QueryDict
 
 from campaigns.conditions import FEATURES, LEASE, LEAVES
 from campaigns.grammar import MAX_TEXT, Field, Rule
-from campaigns.happened import KINDS
+from campaigns.kinds import KINDS
 from campaigns.questions import QUESTIONS
 from campaigns.windows import ANCHORS
 from renewal import ruleedits

@@ -13,7 +13,7 @@ from django.http import QueryDict
 
 from campaigns.draftchecks import ENDS, anchors_of
 from campaigns.grammar import Rule
-from campaigns.happened import KINDS
+from campaigns.kinds import KINDS
 from campaigns.models import PlaybookVersion, Release, StepVersion
 from renewal import ruleedits, rulereading
 from renewal.ruleedits import NoSuchPlace

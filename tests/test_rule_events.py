@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from campaigns import narrowing, segments, shipped, windows
 from campaigns.conditions import FEATURES, JOINS_SQL, LEASE, LEAVES
 from campaigns.grammar import Bound
-from campaigns.happened import KINDS
+from campaigns.kinds import KINDS
 from campaigns.questions import QUESTIONS
 from faults import rule_world
 from faults.rule_reading import Person, Stay, bounds, selects, start

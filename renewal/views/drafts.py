@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods
 from campaigns import draftchecks, drafts, segments, shelf, shipping
 from campaigns.draftchecks import NotSaved
 from campaigns.grammar import BadRule, Rule
-from campaigns.happened import KINDS
+from campaigns.kinds import KINDS
 from campaigns.models import Playbook, PlaybookVersion, Segment, Step, StepVersion
 from renewal import audience, bookwords, followers, ruledrawing, ruleedits, stepforms
 from renewal.views.playbooks import by, chosen, keep_for_undo, page, refuse_others
