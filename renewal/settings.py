@@ -97,6 +97,9 @@ TEMPLATES = [
 DATABASES = {"default": env.db_url_config(env.str("DATABASE_URL", default="") or embedded.url())}
 DATABASES["default"]["CONN_MAX_AGE"] = env.int("CONN_MAX_AGE", default=60)
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+# What one session keeps of its own tables in memory, at most: enough for a file being loaded and for a year's events on
+# their way into feature rows, which are otherwise written out and read again. It takes none where there are none.
+DATABASES["default"].setdefault("OPTIONS", {}).setdefault("options", "-c temp_buffers=128MB")
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # Previews of handed-in files, so that turning a page is quick: a few a process, and never believed when one is applied.

@@ -58,18 +58,18 @@ resident AS MATERIALIZED (
     WHERE lease.state = 'signed' AND lease.last_day >= %(today)s
 )"""
 
-# Reports joined to repairs, see `repairs_365` above. Expects the year's tickets in `seen`, as `tenants.seen` has them.
-REPAIR_SQL = """
+# Reports joined to repairs, see `repairs_365` above. Expects the year's tickets in `few`, as `tenants.seen` has them.
+REPAIR_SQL = f"""
 report AS (
     SELECT root, at, source, source_id, said AS ticket, also AS category, at - lag(at) OVER same_trouble AS since_last
-    FROM seen WHERE kind = 'ticket.reported'
+    FROM few WHERE {seen.what("reported")}
     WINDOW same_trouble AS (PARTITION BY root, also ORDER BY at, said)
 ),
 answer AS (
     SELECT root, said AS ticket,
-        min(at) FILTER (WHERE kind = 'ticket.accepted') AS accepted_at,
-        bool_or(kind = 'ticket.finished') AS is_finished
-    FROM seen WHERE kind IN ('ticket.accepted', 'ticket.finished')
+        min(at) FILTER (WHERE {seen.what("accepted")}) AS accepted_at,
+        bool_or({seen.what("finished")}) AS is_finished
+    FROM few WHERE {seen.what("accepted", "finished")}
     GROUP BY root, said
 ),
 repair AS (
@@ -82,7 +82,7 @@ repair AS (
         FROM report LEFT JOIN answer USING (root, ticket)
     ) numbered
     GROUP BY root, category, nth
-)"""
+)"""  # noqa: S608
 
 # Each half by an index.
 _SAME_PEOPLE_SQL = """
@@ -112,14 +112,16 @@ counted AS (
         count(*) FILTER (WHERE {seen.what("repair view")}) AS repair_views_90,
         max(at) FILTER (WHERE {seen.what("bad rating")}) AS last_bad_rating_at,
         max(at) FILTER (WHERE {seen.what("bad mood")}) AS last_bad_mood_at
-    FROM seen WHERE what IS NOT NULL
+    FROM seen WHERE {seen.up_to("bad mood")}
     GROUP BY root
 ),
+-- Of these there are few: who asks about one kind of them need not pass all the others by.
+few AS MATERIALIZED (SELECT * FROM seen WHERE {seen.between("bad mood", "stated")}),
 mood AS (
     SELECT root, jsonb_agg(mood ORDER BY nth) AS last_moods
     FROM (
         SELECT root, said AS mood, row_number() OVER (PARTITION BY root ORDER BY at DESC, source_id DESC) AS nth
-        FROM seen WHERE kind = 'mood.given'
+        FROM few WHERE {seen.what("bad mood", "other mood")}
     ) given
     WHERE nth <= 3
     GROUP BY root
@@ -159,7 +161,7 @@ paid AS (
         FROM (
             SELECT root, said AS item, nullif(also, '')::date AS due_on,
                 (at AT TIME ZONE 'Asia/Shanghai')::date AS paid_on
-            FROM seen WHERE kind = 'payment.made'
+            FROM seen WHERE {seen.what("payment")}
             OFFSET 0
         ) payment
         OFFSET 0
@@ -170,13 +172,13 @@ used AS (
     SELECT root, sum(greatest(step, 0)) FILTER (WHERE step IS NOT NULL) AS power_30
     FROM (
         SELECT root, value - lag(value) OVER (PARTITION BY root, unit_id ORDER BY at, value, source_id) AS step
-        FROM (SELECT root, unit_id, at, said::float8 AS value, source_id FROM seen WHERE kind = 'power.read') read
+        FROM (SELECT root, unit_id, at, said::float8 AS value, source_id FROM seen WHERE {seen.what("power")}) read
     ) reading
     GROUP BY root
 ),
 works AS (
     SELECT DISTINCT ON (root) root, said::jsonb AS workplace
-    FROM seen WHERE kind = 'profile.stated' AND said IS NOT NULL
+    FROM few WHERE {seen.what("stated")} AND said IS NOT NULL
     ORDER BY root, at DESC, source_id DESC
 ),
 computed AS (
@@ -268,8 +270,7 @@ _SEEN_ALL_SQL = f"CREATE TEMP TABLE feature_event ON COMMIT DROP AS {seen.of_eve
 
 def _all_sql(read: str) -> str:
     return f"""
-{_COMPUTED_SQL.format(these="", seen=read)},
-gone AS ({_GONE_SQL})
+{_COMPUTED_SQL.format(these="", seen=read)}
 MERGE INTO tenants_feature old USING computed ON old.tenant_id = computed.tenant_id
 WHEN MATCHED THEN UPDATE SET {", ".join(f"{c} = computed.{c}" for c in _WRITTEN)}
 WHEN NOT MATCHED THEN
@@ -277,6 +278,8 @@ WHEN NOT MATCHED THEN
 """  # noqa: S608
 
 
+# Looked for only where there are more rows than were written.
+_ALL_GONE_SQL = f"{_WHO_SQL.format(these='')} {_GONE_SQL}"
 _REFRESH_ALL_SQL = _all_sql("seen AS NOT MATERIALIZED (SELECT * FROM feature_event)")
 # In a world of another day (tenants.past) no table can be made, and PostgreSQL reads with one process in any case.
 _REFRESH_THERE_SQL = _all_sql(f"seen AS MATERIALIZED ({seen.of_everybody()})")
@@ -364,6 +367,9 @@ def _refresh_all(cursor: CursorWrapper, params: dict[str, Any]) -> int:
         cursor.execute(_SEEN_ALL_SQL, params)
     cursor.execute(_REFRESH_ALL_SQL if is_stored else _REFRESH_THERE_SQL, params)
     written = int(cursor.rowcount)
+    cursor.execute("SELECT count(*) FROM tenants_feature")
+    if cursor.fetchone()[0] > written:
+        cursor.execute(_ALL_GONE_SQL, params)
     if is_stored:
         cursor.execute("DROP TABLE feature_event")
     cursor.execute("SET LOCAL enable_nestloop TO DEFAULT")

@@ -55,7 +55,7 @@ _COMMON_SQL = f"""
 person(id, root) AS (SELECT id, coalesce(merged_into_id, id) FROM tenants_tenant {{whose}}),
 who AS (SELECT person.id, person.root FROM person JOIN tenants_feature f ON f.tenant_id = person.root),
 agreed AS (SELECT root AS tenant_id FROM ({consents.AGREED_SQL.format(purpose="'profiling'")}) consent),
-seen AS (SELECT ticket.* FROM ({seen.tickets("{narrow}")}) ticket JOIN tenants_feature f ON f.tenant_id = ticket.root),
+few AS (SELECT ticket.* FROM ({seen.tickets("{narrow}")}) ticket JOIN tenants_feature f ON f.tenant_id = ticket.root),
 {features.REPAIR_SQL}"""  # noqa: S608
 
 
