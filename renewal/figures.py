@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import ROUND_HALF_UP, Decimal
-from math import sqrt
 from typing import Any
 
-Z95 = 1.959963984540054  # the standard normal's 97.5 % quantile
+from campaigns.experiments.shares import difference, wilson
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +36,6 @@ def year_before(period: Period) -> Period:
     return Period(period.first - timedelta(days=365), period.first - timedelta(days=1))
 
 
-def wilson(successes: int, n: int) -> tuple[float, float] | None:
-    """The Wilson score interval of a share, 95 %; nothing is known of no trials."""
-    if n == 0:
-        return None
-    share, z2 = successes / n, Z95 * Z95
-    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
-    reach = Z95 / (1 + z2 / n) * sqrt(share * (1 - share) / n + z2 / (4 * n * n))
-    return max(0.0, middle - reach), min(1.0, middle + reach)
-
-
 def share(successes: int, n: int) -> dict[str, Any]:
     """{"k", "n", "rate", "low", "high"}: a share that never goes without its n and interval."""
     bounds = wilson(successes, n)
@@ -71,17 +60,6 @@ def effect(rest: dict[str, int], held_out: dict[str, int]) -> dict[str, Any]:
         found["difference"] = dict(zip(("rate", "low", "high"), (round(each, 6) for each in triple), strict=True))
         found["renewals"] = {name: round(each * one[1]) for name, each in found["difference"].items()}
     return {**found, "is_too_few": min(one[1], other[1]) < TOO_FEW}
-
-
-def difference(k1: int, n1: int, k2: int, n2: int) -> tuple[float, float, float]:
-    """k1/n1 − k2/n2 with the lower and upper end of Newcombe's 95 % interval; neither n may be 0."""
-    bounds1, bounds2 = wilson(k1, n1), wilson(k2, n2)
-    assert bounds1  # noqa: S101
-    assert bounds2  # noqa: S101
-    p1, p2 = k1 / n1, k2 / n2
-    low = sqrt((p1 - bounds1[0]) ** 2 + (bounds2[1] - p2) ** 2)
-    high = sqrt((bounds1[1] - p1) ** 2 + (p2 - bounds2[0]) ** 2)
-    return p1 - p2, p1 - p2 - low, p1 - p2 + high
 
 
 def renewal_rate(outcomes: dict[str, int]) -> dict[str, Any]:
