@@ -30,7 +30,8 @@ from connectors.records import EventRecord
 from connectors.sample import portfolio
 from faults import Outcome, i8, outcome
 from renewal import days, loading
-from renewal.management.commands.demo import SAMPLE_TODAY, SOURCES
+from renewal.management.commands.demo import SAMPLE_TODAY
+from renewal.management.commands.load_all import FILES
 from tenants import clock, ingest, keys, landing
 from tenants.models import Alias, JobRun, Unit
 
@@ -108,7 +109,7 @@ def _campaign(seed: int, share: float, *, replays: int) -> tuple[bool, dict[str,
 
 def _load(folder: Path, *, now: datetime) -> tuple[int, int]:
     """All files are loaded: how many records they held, and how many were new."""
-    reports = [loading.load(source, folder / name, now=now) for source, name in SOURCES.items()]
+    reports = [loading.load(source, folder / name, now=now) for source, name in FILES.items()]
     return sum(report.received for report in reports), sum(report.accepted for report in reports)
 
 

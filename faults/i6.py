@@ -2,7 +2,8 @@
 
 Half of the kills come from inside, before or after a statement drawn by lot (the last ones before the commit and the
 moment after it among them); half from outside, in the middle of a statement that the server is at work on. Then the
-file is applied to its end, and handed in once more: the same report, and no new row.
+file is applied to its end, and handed in once more: the same report, and no new row. A share of the campaign has a
+share of the rows.
 
 Red twin: the same rows without the one transaction, so that each batch of `leases.enter` commits by itself.
 """
@@ -23,6 +24,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 NOW = datetime(2025, 12, 1, 2, 0, tzinfo=UTC)
 ROWS, BAD = 5000, 7
+FEWEST_ROWS = 1000  # of a share: below it there is hardly a moment in which to be killed
 KILLS = 50
 DEADLINE = 120  # seconds for anything that is waited for
 TABLES = (
@@ -32,14 +34,17 @@ TABLES = (
 
 
 def run(seed: int, share: float) -> dict[str, Any]:
-    """`share` of the kills, each of the whole workbook."""
+    """`share` of the kills, each of as large a share of the workbook."""
     dice = random.Random(seed)
-    content = workbook(ROWS, BAD)
+    rows = max(FEWEST_ROWS, round(ROWS * share))
+    content = workbook(rows, BAD)
     kills = max(4, round(KILLS * share))
-    world = World(content)
+    world = World(content, rows=rows)
     last = world.statements()
     green = campaign(world, last, dice, kills=kills)
-    red = campaign(World(content, is_protected=False, full=world.full), last, dice, kills=max(2, round(kills / 5)))
+    red = campaign(
+        World(content, rows=rows, is_protected=False, full=world.full), last, dice, kills=max(2, round(kills / 5))
+    )
     return {**green, "red": red}
 
 

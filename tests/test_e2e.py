@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from renewal.management.commands.demo import SOURCES
+from renewal.management.commands.load_all import FILES
 from tests.browser import PHONE, drag
 from tests.product import Product
 
@@ -161,7 +161,7 @@ def test_one_tenant_from_the_push_to_the_signature(product: Product, phone: Page
         return  # by now some door logs are older than 90 days and refused; the replay is done by day
     product.manage("run_day")
     stood = everything(product)
-    for source, name in SOURCES.items():
+    for source, name in FILES.items():
         counts = product.json("load", source, str(product.data / "sample" / name))
         assert counts["received"] == counts["duplicate"] > 0, source
     product.manage("run_day")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -596,3 +596,13 @@ def test_what_fails_half_way_leaves_nothing(tmp_path: Path, monkeypatch: pytest.
         call_command("load", "iot", str(path))
     assert not Event.objects.exists()
     assert not Run.objects.exists()
+
+
+def test_a_folder_that_lacks_a_file_is_not_begun(tmp_path: Path) -> None:
+    (tmp_path / "units.csv").write_text(
+        "楼栋编号,楼栋,房间,房型,挂牌租金\nB1,滨江,101,独立开间,3800\n", encoding="utf-8"
+    )
+    with pytest.raises(CommandError, match=r"staff\.csv、contracts\.xlsx") as fault:
+        call_command("load_all", str(tmp_path))
+    assert fault.value.returncode == 2
+    assert not Unit.objects.exists()

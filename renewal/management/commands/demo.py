@@ -33,20 +33,6 @@ from tenants import clock
 from tenants.models import Clock, JobRun, LeaseTenant, Message, Tenant, User
 
 SAMPLE_TODAY = date(2025, 12, 1)
-# In this order each source finds what it refers to.
-SOURCES = {
-    "units": "units.csv",
-    "staff": "staff.csv",
-    "contracts": "contracts.xlsx",
-    "consents": "consents.csv",
-    "rates": "rates.csv",
-    "bills": "bills.csv",
-    "payments": "payments.csv",
-    "tickets": "tickets.csv",
-    "community": "community.csv",
-    "app": "app.jsonl",
-    "iot": "iot.jsonl",
-}
 
 
 class Command(BaseCommand):
@@ -108,12 +94,11 @@ class Command(BaseCommand):
             )
         mine.get_or_create(job="demo", period="loaded", defaults={"started_at": clock.now()})
         folder = embedded.data_dir() / "sample"
-        self.steps, self.step = len(SOURCES) + 2, 0
+        self.steps, self.step = 3, 0
         self.take("Writing the sample portfolio", "sample", str(folder), *(["--rooms", str(rooms)] if rooms else []))
         if not Clock.objects.exists():
             clock.set_to(clock.at(SAMPLE_TODAY, start.hour, start.minute))
-        for source, name in SOURCES.items():
-            self.take(f"Loading {source}", "load", source, str(folder / name))
+        self.take("Loading it through its sources", "load_all", str(folder))
         self.take("Running the first day", "run_day")
         user, is_new = User.objects.get_or_create(username="demo", defaults={"is_staff": True, "is_superuser": True})
         if is_new:
