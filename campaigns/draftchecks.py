@@ -14,6 +14,7 @@ the columns of its table.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
@@ -107,7 +108,12 @@ def step(given: dict[str, Any], version: PlaybookVersion, *, known: set[date], t
     return said | _audience(given) | {"templates": _templates(given)}
 
 
-def _wording(given: dict[str, Any]) -> dict[str, Any]:
+def words(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The wording and the templates of what says this, as columns. Raises `NotSaved`."""
+    return {"text": _wording(given)["text"], "templates": _templates(given)}
+
+
+def _wording(given: Mapping[str, Any]) -> dict[str, Any]:
     text = " ".join(str(given["text"]).replace("\0", "").split())
     topic = str(given["claims_topic"]).strip()
     if not text:
@@ -130,7 +136,7 @@ def _wording(given: dict[str, Any]) -> dict[str, Any]:
     return {"text": text, "claims_topic": topic}
 
 
-def _templates(given: dict[str, Any]) -> dict[str, str]:
+def _templates(given: Mapping[str, Any]) -> dict[str, str]:
     chosen = {str(channel): str(code) for channel, code in (given.get("templates") or {}).items() if code}
     for channel, code in chosen.items():
         if fault := templating.unchoosable(channel, code, pushes.class_of(given["kind"])):

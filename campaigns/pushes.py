@@ -35,7 +35,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import override
 
 from campaigns import due as coming
-from campaigns import granting, playbooks, segments
+from campaigns import granting, playbooks, saying, segments
 from campaigns.due import CATCH_UP_DAYS, Due
 from campaigns.grammar import Rule
 from campaigns.models import Enrolment, Push, StepVersion
@@ -250,6 +250,7 @@ def hand_over(*, today: date, now: datetime) -> dict[str, int]:
         )
         live = _live_announcements(today)
         standing = templating.shelf() if planned else {}
+        words_of = saying.said(planned)
         drafts: dict[str, Draft] = {}
         for push in planned:
             claimed = live.get((push.lease.unit.building_id, push.said.claims_topic))
@@ -258,8 +259,8 @@ def hand_over(*, today: date, now: datetime) -> dict[str, int]:
             else:
                 words = values(push.lease, announcement=claimed.text if claimed else "")
                 klass = class_of(push.said.kind)
-                filled = templating.fill(push.said.templates, words, klass=klass, standing=standing)
-                drafts[key(push)] = _draft(push, claimed, filled.forms, today=today, now=now)
+                filled = templating.fill(words_of[push.pk].templates, words, klass=klass, standing=standing)
+                drafts[key(push)] = _draft(push, words_of[push.pk].text, claimed, filled.forms, today=today, now=now)
                 # Its message goes by the channels that are left; why the others are not among them stands here.
                 push.reason = _("; ").join([push.reason, *filled.lacking])[:300]
         post_many(list(drafts.values()), now=now)
@@ -315,7 +316,9 @@ def class_of(kind: str) -> str:
     return Message.Class.MARKETING.value if kind == ASK else Message.Class.SERVICE.value
 
 
-def _draft(push: Any, claimed: Announcement | None, forms: Mapping[str, Any], *, today: date, now: datetime) -> Draft:
+def _draft(
+    push: Any, text: str, claimed: Announcement | None, forms: Mapping[str, Any], *, today: date, now: datetime
+) -> Draft:
     first_day = max(push.due_on, today)
     is_ask = push.said.kind == ASK
     return Draft(
@@ -325,7 +328,7 @@ def _draft(push: Any, claimed: Announcement | None, forms: Mapping[str, Any], *,
         lease_id=push.lease_id,
         # Asks come after everything that nobody ranked, and among each other by their playbooks.
         priority=-push.step.playbook.rank if is_ask else 0,
-        text=wording(push.said.text, last_day=push.lease.last_day, announcement=claimed.text if claimed else ""),
+        text=wording(text, last_day=push.lease.last_day, announcement=claimed.text if claimed else ""),
         forms=forms,
         link_purpose="proposal" if is_ask else "",
         claims_id=claimed.pk if claimed and push.said.claims_topic else None,

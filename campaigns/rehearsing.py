@@ -54,6 +54,11 @@ DEFINED = {
                     SELECT min(asked_at) > %(defined_at)s FROM {campaigns_release} release
                     WHERE release.version_id = version.id), false) END AS is_draft
         FROM {campaigns_playbookversion} version""",
+    # Who was drawn for which wording is for good, so that what was said can be said again; no lot is drawn here.
+    "campaigns_experiment": "SELECT * FROM {campaigns_experiment}",
+    "campaigns_arm": "SELECT * FROM {campaigns_arm}",
+    "campaigns_assigned": "SELECT * FROM {campaigns_assigned} WHERE at <= %(defined_at)s",
+    "campaigns_verdict": "SELECT * FROM {campaigns_verdict} WHERE at <= %(defined_at)s",
     # Who is on a list is a fact like others, known by the moment the world has come to.
     "campaigns_namelist": "SELECT * FROM {campaigns_namelist}",
     "campaigns_listchange": "SELECT * FROM {campaigns_listchange} WHERE at <= %(at)s",

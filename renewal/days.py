@@ -22,7 +22,7 @@ from django.db import connection, transaction
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop
 
-from campaigns import playbooks, pushes, shipping
+from campaigns import playbooks, pushes, rosters, shipping
 from renewal import cases, kpis, proposals, uploads
 from renewal.models import KpiDay
 from tenants import clock, features, holdout, outbox, planner, retention, tags, waiting
@@ -135,6 +135,12 @@ STAGES = (
         gettext_noop("Planning messages"),
         lambda today, now: pushes.plan(today=today, now=now),
         decides=True,
+    ),
+    # No lot is drawn in a rehearsal: what was drawn for is known there, and who is to be drawn for hears A.
+    Stage(
+        "experiments",
+        gettext_noop("Drawing for experiments"),
+        lambda today, now: rosters.freeze(today=today, now=now),
     ),
     Stage(
         "hand_over",

@@ -191,6 +191,7 @@ def test_the_database_itself_refuses_a_write_to_a_real_table() -> None:
 
 # Not read by anything that decides whom to tell what. `test_the_days_read_no_other_table` sees to it.
 NOT_READ = {
+    "campaigns_look",
     "tenants_attempt", "tenants_click", "tenants_clock", "tenants_consenttext",
     "tenants_contractdecision", "tenants_decision",
     "tenants_device", "tenants_epoch", "tenants_receipt", "tenants_switching", "tenants_throttle",

@@ -22,8 +22,8 @@ from workorders.models import Report, WorkOrder
 pytestmark = pytest.mark.django_db
 
 STAGES = [
-    "prepare", "retention", "intake", "features", "tags", "cases", "proposals", "leave", "enrol", "plan", "hand_over",
-    "drain", "contacts", "kpis",
+    "prepare", "retention", "intake", "features", "tags", "cases", "proposals", "leave", "enrol", "plan",
+    "experiments", "hand_over", "drain", "contacts", "kpis",
 ]  # fmt: skip
 
 
