@@ -5,6 +5,11 @@ from django.db.models import F, Q, Value
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
+from campaigns.touchmodels import Placement as Placement
+from campaigns.touchmodels import Ticket as Ticket
+from campaigns.touchmodels import Touchpoint as Touchpoint
+from campaigns.touchmodels import TouchpointChange as TouchpointChange
+from campaigns.touchmodels import TouchpointDay as TouchpointDay
 from tenants.models import Lease, Message, Perk, Tenant, User
 
 

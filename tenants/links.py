@@ -66,10 +66,10 @@ def mint(
 
 def mint_many(wanted: Sequence[Wanted], *, now: datetime) -> list[str]:
     """Each carrier has its one link; their tokens, in that order. What was minted first stays as it was."""
-    tokens = [_token(one.carrier) for one in wanted]
+    tokens = [token_for(one.carrier) for one in wanted]
     rows = [
         Link(
-            token_hash=_hash(token),
+            token_hash=hash_of(token),
             tenant_id=one.tenant,
             lease_id=one.lease,
             purpose=one.purpose,
@@ -102,7 +102,7 @@ def find(token: str, *, now: datetime) -> Link:
     """The live link of this token. Raises `Unknown`, `Expired` or `Revoked`; changes nothing."""
     if not TOKEN.fullmatch(token):
         raise Unknown
-    link = Link.objects.select_related("tenant__merged_into", "lease").filter(token_hash=_hash(token)).first()
+    link = Link.objects.select_related("tenant__merged_into", "lease").filter(token_hash=hash_of(token)).first()
     if link is None:
         raise Unknown
     as_person(link)
@@ -157,11 +157,13 @@ def revoke_strangers(tenants: Collection[int], *, now: datetime) -> int:
         return cursor.rowcount
 
 
-def _token(carrier: str) -> str:
+def token_for(carrier: str) -> str:
+    """The token of whatever is called so: 26 characters that only the holder of the key can make."""
     # The prefix keeps links and one-time codes apart, though one key signs both.
     mac = hmac.new(settings.LINK_KEY.encode(), f"link:{carrier}".encode(), hashlib.sha256).digest()
     return base64.b32encode(mac[:16]).decode().rstrip("=").lower()
 
 
-def _hash(token: str) -> str:
+def hash_of(token: str) -> str:
+    """What is stored of a token."""
     return hashlib.sha256(token.encode()).hexdigest()

@@ -191,6 +191,8 @@ def test_the_database_itself_refuses_a_write_to_a_real_table() -> None:
 
 # Not read by anything that decides whom to tell what. `test_the_days_read_no_other_table` sees to it.
 NOT_READ = {
+    "campaigns_placement", "campaigns_ticket", "campaigns_touchpoint", "campaigns_touchpointchange",
+    "campaigns_touchpointday",
     "campaigns_look",
     "tenants_attempt", "tenants_click", "tenants_clock", "tenants_consenttext",
     "tenants_contractdecision", "tenants_decision",
