@@ -1,10 +1,10 @@
-"""What is concluded from a wave: from what was written down beforehand and the counts at each look, and from that alone.
+"""What is concluded from a wave: from what was written down beforehand and the counts at each look alone.
 
 Within the 72 hours only a look can confirm, and only by the exact p of its counts against the look's level: an e-value,
 however large, is shown and confirms nothing yet, or the two errors would add up.
 
-**Which p.** Fisher's, where every household is one tenant. Its level is never exceeded, whatever the rates; the mid-p
-exceeds 5 % at some (docs/experiments.md has both). Where flat-mates were assigned together, the caller passes the
+**Which p.** Fisher's, where every household is one tenant: its level is never exceeded, whatever the rates; the
+mid-p exceeds it at some (docs/experiments.md has both). Where flat-mates were assigned together, the caller passes the
 design's own p (`exact.rerandomised`) with each look.
 
 **More than two arms.** Every pair of arms is one question, and the level is shared by Holm's rule: of m pairs the first
@@ -13,16 +13,18 @@ how the arms depend on each other, so the chance to tell any two alike arms apar
 worse than another is *dropped*; *confirmed* is the arm to which all others are worse. Against the control alone the
 question "which of the two better ones" would stay open, and it is the one that the operator asks.
 
-**At the end, provisional or no difference.** The better-looking arm is named, as provisional, only if one tenant could not
-have turned it round: it still leads with one click fewer and its runner-up with one more. Otherwise, or if the interval of the
-difference lies wholly within the margin that was said to matter, there is no difference worth naming. (57 an arm, 15 %
-against 20 %: right three times in four; a lead of one click is nearly a coin.)
+**At the end, provisional or no difference.** The better-looking arm is named, as provisional, only if its lead does not
+hang on one tenant of either arm: it still leads with one click fewer and its runner-up with one more. Otherwise, or if
+the interval of the difference lies wholly within the margin that was said to matter, no difference is worth naming. A
+wording costs nothing to roll out and can be taken back, so more proof than that is not asked for; but a name given to
+one click would be remembered as a result.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import combinations
 
 from campaigns.experiments.exact import fisher
@@ -70,7 +72,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two arms at one look: p against the level that this look had for it, and which arm was told to be worse, if any."""
+    """Two arms at one look: p against the level that the look had for it, and which arm was told to be worse."""
 
     hour: int
     pair: Pair
@@ -102,7 +104,7 @@ class Verdict:
 
 
 def judge(plan: Plan, looks: Sequence[Look], blocks: Sequence[Block] = ()) -> Verdict:
-    """The verdict of the looks taken so far, in order; what a look has confirmed, no later look takes back.
+    """The verdict of the looks taken so far, in order; what one has confirmed, no later one takes back.
 
     A look that was not taken is simply missing; its error is not lost. A block overrides everything, also what had been
     confirmed. ValueError for an hour that is not the plan's or comes twice, or counts that cannot be.
@@ -135,36 +137,30 @@ def judge(plan: Plan, looks: Sequence[Look], blocks: Sequence[Block] = ()) -> Ve
 
 
 def changes(plan: Plan, looks: Sequence[Look]) -> list[Change]:
-    """What would change the verdict: the fewest clicks more (before the end and after) or fewer of one arm at the last
-    look. At most one for each arm and verdict: to be confirmed, to be the provisional one; of a confirmed arm, how many
-    fewer would have left it unconfirmed. By Fisher's p; a change that no number of clicks would bring is left out.
+    """What would change the verdict: the fewest clicks more, or fewer, of one arm at the last look, all else as it is.
+
+    At most one for each arm and verdict: to be confirmed; at the end also to be the provisional one; of a confirmed
+    arm, how many fewer (down to what the look before had) would have left it unconfirmed. By Fisher's p. A change that no
+    number of clicks would bring is left out, and nothing changes what an earlier look has settled.
     """
     if not looks:
         return []
     looks = [replace(look, p=None) for look in looks]
-    now = judge(plan, looks)
-    if now.kind == "confirmed" and now.hour != looks[-1].hour:
-        return []  # settled at an earlier look: no later click counts
-    last, found = looks[-1], []
-
-    def with_clicks(arm: int, more: int) -> Verdict:
-        clicked = tuple(count + more * (number == arm) for number, count in enumerate(last.clicked))
-        return judge(plan, [*looks[:-1], replace(last, clicked=clicked)])
-
-    for arm in range(len(plan.assigned)):
-        room = plan.assigned[arm] - last.clicked[arm]
+    now, last, found = judge(plan, looks), looks[-1], []
+    if now.kind == "confirmed" and now.hour != last.hour:
+        return []
+    kinds = ("provisional", "confirmed") if last.hour == plan.hours[-1] else ("confirmed",)
+    for arm, all_ in enumerate(plan.assigned):
         if now.kind == "confirmed" and now.arm == arm:
             before = looks[-2].clicked[arm] if len(looks) > 1 else 0
-            fewer = _fewest(last.clicked[arm] - before, lambda less: with_clicks(arm, -less).kind != "confirmed")
+            fewer = _fewest(last.clicked[arm] - before, partial(_would_not_be, plan, looks, arm))
             if fewer:
-                then = with_clicks(arm, -fewer)
+                then = _with(plan, looks, arm, -fewer)
                 found.append(Change(arm, -fewer, then.kind, then.arm))
             continue
-        for kind in ("provisional", "confirmed"):
-            if (now.kind, now.arm) == (kind, arm):
-                continue
-            more = _fewest(room, lambda more: _is(with_clicks(arm, more), kind, arm))
-            if more:
+        for kind in kinds:
+            more = _fewest(all_ - last.clicked[arm], partial(_would_be, plan, looks, kind, arm))
+            if more and (now.kind, now.arm) != (kind, arm):
                 found.append(Change(arm, more, kind, arm))
     return found
 
@@ -231,9 +227,20 @@ def _leader(plan: Plan, look: Look, dropped: set[int]) -> int | None:
     return None if within or (k1 - 1) / n1 <= (k2 + 1) / n2 else best
 
 
-def _is(verdict: Verdict, kind: str, arm: int) -> bool:
-    """Whether it is that verdict of that arm, or a stronger one."""
-    return verdict.arm == arm and verdict.kind in ("confirmed", kind)
+def _with(plan: Plan, looks: Sequence[Look], arm: int, more: int) -> Verdict:
+    clicked = tuple(count + more * (number == arm) for number, count in enumerate(looks[-1].clicked))
+    return judge(plan, [*looks[:-1], replace(looks[-1], clicked=clicked)])
+
+
+def _would_be(plan: Plan, looks: Sequence[Look], kind: str, arm: int, more: int) -> bool:
+    """Whether so many clicks more make it that verdict of that arm, or a stronger one."""
+    then = _with(plan, looks, arm, more)
+    return then.arm == arm and then.kind in ("confirmed", kind)
+
+
+def _would_not_be(plan: Plan, looks: Sequence[Look], arm: int, fewer: int) -> bool:
+    """Whether so many clicks fewer leave the arm unconfirmed."""
+    return not _would_be(plan, looks, "confirmed", arm, -fewer)
 
 
 def _fewest(most: int, is_enough: Callable[[int], bool]) -> int | None:
