@@ -26,7 +26,7 @@ COUNTS = [
 ]
 
 
-@pytest.mark.parametrize("counts", [*COUNTS, (150, 1000, 201, 987), (8502, 44700, 8279, 45489)])
+@pytest.mark.parametrize("counts", [*COUNTS, (150, 1000, 201, 987), (850, 4470, 828, 4549)])
 def test_p_values_agree_with_scipy(counts: tuple[int, int, int, int]) -> None:
     k1, n1, k2, n2 = counts
     table = [[k1, n1 - k1], [k2, n2 - k2]]
@@ -84,7 +84,7 @@ def test_pairs_of_single_tenants_are_mcnemars_exact_test() -> None:
 
 
 def test_the_designs_own_p_keeps_its_level_where_flat_mates_answer_alike() -> None:
-    """Nothing matters but the flat: over 2,000 draws of `assign` p <= a comes at most a of the time, for every a.
+    """Nothing matters but the flat: over 1,000 draws of `assign` p <= a comes at most a of the time, for every a.
 
     Fisher's p, which takes flat-mates for strangers, does not: that is its red twin.
     """
@@ -94,7 +94,7 @@ def test_the_designs_own_p_keeps_its_level_where_flat_mates_answer_alike() -> No
     rng = Random(1)
     clicks = {each.key: each.persons * (rng.random() < 0.4) for each in roster}
     own, strangers = [], []
-    for seed in range(2000):
+    for seed in range(1000):
         arm_of = assign(roster, str(seed))
         sides = [(unit.one, unit.other) for unit in units(roster, arm_of, 2, 0, 1)]
         counts = [[sum(of[key] for key in side) for side in pair for of in (persons, clicks)] for pair in sides]
@@ -102,7 +102,7 @@ def test_the_designs_own_p_keeps_its_level_where_flat_mates_answer_alike() -> No
         n1, k1, n2, k2 = (sum(column) for column in zip(*counts, strict=True))
         strangers.append(fisher(k1, n1, k2, n2))
     for level in (0.01, 0.05, 0.1, 0.2, 0.5):
-        error = 4 * (level * (1 - level) / 2000) ** 0.5
+        error = 4 * (level * (1 - level) / 1000) ** 0.5
         assert np.mean([p <= level for p in own]) <= level + error
     assert np.mean([p <= 0.05 for p in own]) > 0.02  # it can speak, too
     assert np.mean([p <= 0.05 for p in strangers]) > 0.07

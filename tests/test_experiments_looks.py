@@ -34,7 +34,7 @@ def test_spending_is_the_stated_formula() -> None:
         assert spending(1.4, alpha) == spending(1.0, alpha) == pytest.approx(alpha, rel=1e-9)
 
 
-def gone_out(edges: list[float], informed: list[float], nodes: int = 2001) -> float:
+def gone_out(edges: list[float], informed: list[float], nodes: int = 1201) -> float:
     """The chance to cross any of the edges, by the trapezoid rule on a fine grid: slow, and another way than ours."""
     places, masses, at, out = np.zeros(1), np.ones(1), 0.0, 0.0
     for z, now in zip(edges, informed, strict=True):
@@ -71,13 +71,20 @@ def test_three_looks_agree_with_scipys_normal_distribution() -> None:
     assert 1 - inside == pytest.approx(0.05, abs=2e-5)
 
 
-def test_a_look_without_news_decides_nothing_and_leaves_its_error_to_the_next() -> None:
+def test_a_look_without_news_is_the_look_before_with_more_to_spend() -> None:
     with_pause = boundaries([0.25, 0.5, 0.75, 1.0], [0.3, 0.6, 0.6, 1.0])
-    without = boundaries([0.25, 0.5, 1.0], [0.3, 0.6, 1.0])
-    assert (with_pause[2].z, with_pause[2].level) == (None, 0.0)
-    assert with_pause[2].spent == with_pause[1].spent
-    assert with_pause[3].z == without[2].z
+    without = boundaries([0.25, 0.75, 1.0], [0.3, 0.6, 1.0])
+    assert [look.z for look in with_pause[2:]] == [look.z for look in without[1:]]
+    assert with_pause[1].level < with_pause[2].level
+    # Whoever clicks has done so by the middle: the end is one test at 5 %, as if nobody had looked in the middle.
+    assert boundaries([0.5, 1.0], [1.0, 1.0])[1].level == pytest.approx(0.05, abs=1e-8)
+    # An almost still look is almost that one.
+    assert boundaries([0.5, 1.0], [1.0, 1.001])[1].level == pytest.approx(0.05, abs=1e-4)
+
+
+def test_a_look_at_nothing_or_at_everybody_decides_nothing() -> None:
     assert [look.level for look in boundaries([0.5, 1.0], [0.0, 0.0])] == [0.0, 0.0]  # nobody has clicked at all
+    assert boundaries([0.25, 0.5, 1.0], [0.0, 0.2, 1.0])[1:] == boundaries([0.5, 1.0], [0.2, 1.0])
     assert [look.level for look in boundaries([0.5, 1.0], [1.0, float("inf")])][1] == 0.0  # everybody has
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from scipy import stats
 
-from campaigns.experiments.looks import boundaries, information
+from campaigns.experiments.looks import boundaries, information, spending
 from campaigns.experiments.verdicts import Block, Change, Look, Plan, Verdict, afterwards, changes, judge
 
 PLAN = Plan(assigned=(70, 70))
@@ -56,9 +56,9 @@ def test_looks_not_taken_are_missing_and_their_error_is_not() -> None:
     assert found.kind == "confirmed"
     assert found.comparisons[0].level < 0.004
     assert found.comparisons[1].level > judge(PLAN, SLOW).comparisons[-1].level
-    # Nobody has clicked, or nobody since: such a look decides nothing.
+    # Nobody has clicked: such a look decides nothing. Nobody since: the look before, with the error of this hour.
     still = judge(PLAN, looks((0, 0), (3, 9), (3, 9)))
-    assert [each.level for each in still.comparisons][::2] == [0.0, 0.0]
+    assert [each.level for each in still.comparisons] == pytest.approx([0.0, spending(24 / 72), spending(36 / 72)])
 
 
 def test_what_was_seen_to_be_wrong_overrides_what_was_confirmed() -> None:

@@ -9,7 +9,7 @@ of a look's result was already known at the look before.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import pairwise
 from math import erfc, exp, pi, sqrt
@@ -20,8 +20,8 @@ import numpy as np
 from campaigns.experiments.logs import Array
 
 NEVER = 12.0  # a boundary that far out (p < 1e-32) is not drawn
-NEWS = 0.001  # of the information at a look has to be new, or it decides nothing
-RULES = (64, 128, 256, 512)
+NEWS = 0.0002  # of the information at a look has to be new, or it is the look before once more
+RULES = (64, 128, 256, 512, 1024)  # nodes: of few sizes, as a rule takes longer to make than to use
 NORMAL = NormalDist()
 
 
@@ -58,9 +58,10 @@ def boundaries(
     """The boundary of each look actually taken, in order.
 
     `fractions` of the plan at which the looks were taken, rising, the last of a finished plan 1; `informed` the
-    information at each, in any unit, never falling, the same as `fractions` unless told. A look with
-    less than a thousandth of new information decides nothing and leaves its error to the next. The last look of a
-    finished plan may spend all that is left. ValueError where either runs backwards.
+    information at each, in any unit, never falling, the same as `fractions` unless told. A look without
+    news is the look before once more, with what may be spent by now: its boundary lies lower. A look before anybody has
+    clicked decides nothing, and its error is left to the next. The last look of a finished plan may spend all that is
+    left. ValueError where either runs backwards.
 
     With independent increments (Armitage, McPherson and Rowe 1969) the density of the score on the part not yet decided
     is carried from look to look by Gauss and Legendre's rule; the boundary is where the error allowed has gone out.
@@ -78,20 +79,46 @@ def boundaries(
 @lru_cache(maxsize=4096)
 def _boundaries(fractions: tuple[float, ...], informed: tuple[float, ...], alpha: float) -> tuple[Boundary, ...]:
     found: list[Boundary] = []
-    places, masses, at = np.zeros(1), np.ones(1), 0.0  # the score B = Z·√I, and the chance to be there undecided
-    spent = 0.0
+    undecided, at, spent = (
+        Undecided(),
+        0.0,
+        0.0,
+    )  # after the last look that counted, its information, and the error gone
+    before = (undecided, at, spent)  # …and the same before that look
     for fraction, now in zip(fractions, informed, strict=True):
-        left = spending(fraction, alpha) - spent
-        step = now - at
-        if step <= NEWS * now or now == float("inf") or _gone(NEVER, now, step, places, masses) >= left:
+        if now - at <= NEWS * now:
+            undecided, at, spent = before
+        step, left = now - at, spending(fraction, alpha) - spent
+        places, masses = undecided.for_step(step)
+        if step <= 0 or now == float("inf") or _gone(NEVER, now, step, places, masses) >= left:
             found.append(Boundary(None, 0.0, spent))
             continue
         z = _where(left, now, step, places, masses)
+        before = (undecided, at, spent)
         spent += _gone(z, now, step, places, masses)
         found.append(Boundary(z, 2 * _beyond(z), spent))
-        places, masses = _carried(z * sqrt(now), step, places, masses)
-        at = now
+        undecided, at = Undecided(z * sqrt(now), step, places, masses), now
     return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Undecided:
+    """The score B = Z·√I within ±`edge` after a step from `places` with their `masses`; at the start, 0 for certain."""
+
+    edge: float = 0.0
+    step: float = 0.0
+    places: Array = field(default_factory=lambda: np.zeros(1))
+    masses: Array = field(default_factory=lambda: np.ones(1))
+
+    def for_step(self, following: float) -> tuple[Array, Array]:
+        """Places and masses fine enough for the densities of this step and of the one that follows."""
+        if self.step == 0 or following <= 0:
+            return self.places, self.masses
+        fine = 6 * self.edge / sqrt(min(self.step, following))
+        nodes, weights = _rule(next(size for size in RULES if size >= min(RULES[-1], fine)))
+        after = nodes * self.edge
+        density = np.exp(-((after[:, None] - self.places) ** 2) / (2 * self.step)) @ self.masses
+        return after, density * weights * self.edge / sqrt(2 * pi * self.step)
 
 
 def _gone(z: float, now: float, step: float, places: Array, masses: Array) -> float:
@@ -107,15 +134,6 @@ def _where(left: float, now: float, step: float, places: Array, masses: Array) -
         middle = (low + high) / 2
         low, high = (middle, high) if _gone(middle, now, step, places, masses) > left else (low, middle)
     return high
-
-
-def _carried(edge: float, step: float, places: Array, masses: Array) -> tuple[Array, Array]:
-    """The undecided, at the nodes of a rule fine enough for the width of this step's normal density."""
-    # Nodes nearer than the density is wide; of few sizes, as a rule takes longer to make than to use.
-    nodes, weights = _rule(next(size for size in RULES if size >= min(RULES[-1], 6 * edge / sqrt(step))))
-    after = nodes * edge
-    density = np.exp(-((after[:, None] - places[None, :]) ** 2) / (2 * step)) @ masses / sqrt(2 * pi * step)
-    return after, density * weights * edge
 
 
 @lru_cache

@@ -7,11 +7,11 @@ however large, is shown and confirms nothing yet, or the two errors would add up
 mid-p exceeds it at some (docs/experiments.md has both). Where flat-mates were assigned together, the caller passes the
 design's own p (`exact.rerandomised`) with each look.
 
-**More than two arms.** Every pair of arms is one question, and the level is shared by Holm's rule: of m pairs the first
-to be told apart needs α ÷ m, the next α ÷ (m − 1), and so on, each with looks of its own level. It assumes nothing about
-how the arms depend on each other, so the chance to tell any two alike arms apart stays at α. An arm that is told to be
-worse than another is *dropped*; *confirmed* is the arm to which all others are worse. Against the control alone the
-question "which of the two better ones" would stay open, and it is the one that the operator asks.
+**More than two arms.** Every pair of arms is one question, and the level is shared by Holm's rule: of m pairs the
+first to be told apart needs α ÷ m, the next α ÷ (m − 1), and so on, each with looks of its own level. It assumes
+nothing about how the arms depend on each other, so the chance to tell any two alike arms apart stays at α. An arm
+that is told to be worse than another is *dropped*; *confirmed* is the arm to which all others are worse. Against the
+control alone the question "which of the two better ones" would stay open, and it is the one that the operator asks.
 
 **At the end, provisional or no difference.** The better-looking arm is named, as provisional, only if its lead does not
 hang on one tenant of either arm: it still leads with one click fewer and its runner-up with one more. Otherwise, or if
@@ -140,8 +140,8 @@ def changes(plan: Plan, looks: Sequence[Look]) -> list[Change]:
     """What would change the verdict: the fewest clicks more, or fewer, of one arm at the last look, all else as it is.
 
     At most one for each arm and verdict: to be confirmed; at the end also to be the provisional one; of a confirmed
-    arm, how many fewer (down to what the look before had) would have left it unconfirmed. By Fisher's p. A change that no
-    number of clicks would bring is left out, and nothing changes what an earlier look has settled.
+    arm, how many fewer (down to what the look before had) would have left it unconfirmed. By Fisher's p. A change that
+    no number of clicks would bring is left out, and nothing changes what an earlier look has settled.
     """
     if not looks:
         return []
