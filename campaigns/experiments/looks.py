@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import pairwise
-from math import erfc, exp, pi, sqrt
+from math import erfc, exp, log, pi, sqrt
 from statistics import NormalDist
 
 import numpy as np
@@ -129,10 +129,19 @@ def _gone(z: float, now: float, step: float, places: Array, masses: Array) -> fl
 
 
 def _where(left: float, now: float, step: float, places: Array, masses: Array) -> float:
-    low, high = 0.0, NEVER
-    while high - low > 1e-9:
-        middle = (low + high) / 2
-        low, high = (middle, high) if _gone(middle, now, step, places, masses) > left else (low, middle)
+    """The z at which so much goes out: Newton's rule on the logarithm, halving wherever it leaves what is known."""
+    low, high, z = 0.0, NEVER, min(NEVER, z_of(left))
+    while high - low > 1e-10:
+        gone = _gone(z, now, step, places, masses)
+        if abs(gone - left) <= 1e-11 * left:
+            return z
+        low, high = (z, high) if gone > left else (low, z)
+        edge = z * sqrt(now)
+        there = np.exp(-((edge - places) ** 2) / (2 * step)) + np.exp(-((edge + places) ** 2) / (2 * step))
+        slope = float(masses @ there) * sqrt(now / (2 * pi * step))
+        z += gone * log(gone / left) / slope if gone > 0 and slope > 0 else high
+        if not low < z < high:
+            z = (low + high) / 2
     return high
 
 

@@ -45,7 +45,7 @@ def power(
 ) -> float:
     """The chance that the last look tells arms with these true shares apart, with its level for looks evenly informed.
 
-    The looks before it add what is told early and would have been lost again: less than a point. More than two arms
+    The looks before it add what is told early and would have been lost again: about a point. More than two arms
     share the level by the number of pairs (Holm's first step, so again the least that is promised).
     """
     level = boundaries([hour / hours[-1] for hour in hours], None, alpha / (arms * (arms - 1) // 2))[-1].level
