@@ -12,9 +12,11 @@ from django.utils.functional import cached_property
 from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 
+from renewal import writing_hours
 from renewal.preferences import channel_name
 from tenants import consents, refusals
-from tenants.models import Consent, Tenant, User
+from tenants.models import Consent, Preference, Tenant, User
+from tenants.preferred import span
 
 LINES_PER_PAGE = 10
 
@@ -83,6 +85,46 @@ class Line:
         return [(name, str(value)) for name, value in known if value]
 
 
+@dataclass(frozen=True)
+class Wish:
+    """One line of the preferred hours."""
+
+    row: Preference
+    by: str  # the member of staff who wrote it down
+
+    @property
+    def words(self) -> str:
+        return writing_hours.words(span(self.row))
+
+    @property
+    def is_set_aside(self) -> bool:
+        return writing_hours.is_set_aside(self.row)
+
+    @property
+    def came(self) -> str:
+        """How it came, in words."""
+        evidence = self.row.evidence
+        if evidence.get("via") == consents.STAFF:
+            return _("said to %(who)s") % {"who": self.by}
+        if evidence.get("page"):
+            return _("on the tenant's own page")
+        return self.row.proof
+
+    @property
+    def facts(self) -> list[tuple[str, str]]:
+        """The proof, piece by piece: name and value."""
+        row, evidence = self.row, self.row.evidence
+        known = [
+            (_("who said it"), evidence.get("who")),
+            (_("what was said"), evidence.get("words")),
+            (_("letter"), evidence.get("link")),
+            (_("address (keyed hash)"), evidence.get("address")),
+            (_("browser (keyed hash)"), evidence.get("device")),
+            (_("written down"), f"{localtime(row.recorded_at):%Y-%m-%d %H:%M}"),
+        ]
+        return [(name, str(value)) for name, value in known if value]
+
+
 def panel(tenant: Tenant, *, page: int, now: datetime) -> dict[str, Any]:
     """What the page of a tenant shows of the ledger: what holds, and its lines, newest first."""
     rows = Consent.objects.filter(tenant__in=consents.rows_of(tenant)).select_related("text")
@@ -92,7 +134,16 @@ def panel(tenant: Tenant, *, page: int, now: datetime) -> dict[str, Any]:
         "ledger": _lines(tenant, chosen, now=now),
         "purposes": Consent.Purpose.choices,
         "refusable": [(name, channel_name(name)) for name in channels()],
+        "wishes": wishes(tenant),
     }
+
+
+def wishes(tenant: Tenant) -> list[Wish]:
+    """When the tenant likes to be written to: what was said last, the newest first, which holds."""
+    rows = Preference.objects.filter(tenant__in=consents.rows_of(tenant)).select_related("text")
+    lines = list(rows.order_by("-at", "-pk")[:LINES_PER_PAGE])
+    names = _writers(lines)
+    return [Wish(line, names.get(line.evidence.get("by"), "")) for line in lines]
 
 
 def channels() -> list[str]:
@@ -114,9 +165,14 @@ def held(tenant: Tenant, named: Iterable[str]) -> list[Held]:
 
 
 def _lines(tenant: Tenant, page: Page[Any], *, now: datetime) -> Page[Any]:
-    writers = {line.evidence["by"] for line in page if "by" in line.evidence}
-    names = {user.pk: user.get_full_name() or user.username for user in User.objects.filter(pk__in=writers)}
+    names = _writers(page)
     page.object_list = [
         Line(line, names.get(line.evidence.get("by"), ""), refusals.obstacle(tenant, line, now=now)) for line in page
     ]
     return page
+
+
+def _writers(lines: Iterable[Consent | Preference]) -> dict[Any, str]:
+    """The names of the staff who wrote lines down, by their id."""
+    writers = {line.evidence["by"] for line in lines if "by" in line.evidence}
+    return {user.pk: user.get_full_name() or user.username for user in User.objects.filter(pk__in=writers)}

@@ -12,11 +12,13 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from connectors.channels import Reach
-from tenants import consents, preferences
-from tenants.models import Consent, Link, Tenant
+from renewal import writing_hours
+from tenants import consents, preferences, preferred
+from tenants.models import Consent, Link, Preference, Tenant
 from tenants.preferences import Shown
+from tenants.preferred import Hours, span
 
-VERSION = "h5-2026-11"  # of the words below: another with every change of them; the ledger keeps them in full besides
+VERSION = "h5-2026-11b"  # of the words below: another with every change of them; the ledger keeps them in full besides
 OFFERS, PERSONAL = "offers", "personal"
 LINES = 10
 
@@ -82,6 +84,23 @@ def choose(what: str, *, granted: bool, where: Where, now: datetime) -> None:
         preferences.way(tenant, Reach(what), granted=granted, shown=shown, now=now)
 
 
+def choose_hours(hours: Hours, *, where: Where, now: datetime) -> Hours:
+    """The hours at which the tenant likes to be written to stand, with the words that were shown; what stood before."""
+    was = span(preferred.standing(where.link.tenant))
+    title, text = hours_words()
+    shown = _shown("\n".join([title, text, writing_hours.words(hours)]), where)
+    preferences.hours(where.link.tenant, hours, shown=shown, now=now)
+    return was
+
+
+def hours_words() -> tuple[str, str]:
+    """The title and the text of the choice of hours."""
+    text = _(
+        "Letters about renewing go out at these hours; on a day when we write at none of them, at those of that day."
+    )
+    return _("When we may write"), "\n".join(filter(None, [text, writing_hours.rest_words()]))
+
+
 def refuse(where: Where, *, now: datetime) -> bool:
     """No more offers, by the one tap at the foot of a page; whether there was a consent that can be given back."""
     was = preferences.standing(where.link.tenant).offers
@@ -98,8 +117,15 @@ def said(what: str, *, granted: bool) -> str:
 
 def lines(tenant: Tenant) -> list[dict[str, Any]]:
     """What the tenant chose last, the newest first."""
-    rows = Consent.objects.filter(tenant=consents.person_of(tenant), purpose__in=["marketing", "profiling"])
-    return [{"at": row.at, "said": _line(row)} for row in rows.order_by("-at", "channel", "-pk")[:LINES]]
+    person = consents.person_of(tenant)
+    said = Consent.objects.filter(tenant=person, purpose__in=["marketing", "profiling"])
+    found: list[dict[str, Any]] = [
+        {"at": row.at, "said": _line(row)} for row in said.order_by("-at", "channel", "-pk")[:LINES]
+    ]
+    title, _text = hours_words()
+    for row in Preference.objects.filter(tenant=person).order_by("-at", "-pk")[:LINES]:
+        found.append({"at": row.at, "said": f"{title}: {writing_hours.words(span(row))}"})
+    return sorted(found, key=lambda line: line["at"], reverse=True)[:LINES]
 
 
 def channel_name(channel: str) -> str:

@@ -50,6 +50,7 @@ letter = [
     path("<str:key>/refuse", preferences.refuse, name="letter-refuse"),
     path("<str:key>/preferences", preferences.read, name="letter-preferences"),
     path("<str:key>/choose", preferences.choose, name="letter-choose"),
+    path("<str:key>/hours", preferences.hours, name="letter-hours"),
 ]
 
 urlpatterns = [
@@ -59,6 +60,7 @@ urlpatterns = [
     path("admin/tenant/<int:tenant_id>/alias/", people.alias_view, name="staff-alias"),
     path("admin/tenant/<int:tenant_id>/refusal/", people.refusal_view, name="staff-refuse"),
     path("admin/tenant/<int:tenant_id>/refusal/<int:line_id>/undo/", people.unrefuse_view, name="staff-unrefuse"),
+    path("admin/tenant/<int:tenant_id>/hours/", people.hours_view, name="staff-hours"),
     path("admin/tenant/same/", identity.same_view, name="staff-same"),
     path("admin/tenant/<int:tenant_id>/merge/", identity.merge_view, name="staff-merge"),
     path("admin/tenant/merge/<int:merge_id>/", identity.undo_view, name="staff-undo-merge"),

@@ -47,7 +47,10 @@ TOLD = {
             FROM {{tenants_announcement}} WHERE {known}"""  # noqa: S608
         for basis, known in {RECORDED: "recorded_at <= %(at)s", HAPPENED: "TRUE"}.items()
     },
-    "tenants_preference": dict.fromkeys((RECORDED, HAPPENED), "SELECT * FROM {tenants_preference} WHERE at <= %(at)s"),
+    "tenants_preference": {
+        RECORDED: "SELECT * FROM {tenants_preference} WHERE recorded_at <= %(at)s",
+        HAPPENED: "SELECT * FROM {tenants_preference} WHERE at <= %(at)s",
+    },
     # Before our records begin nobody was held out; the households that are would be.
     "tenants_holdout": {
         RECORDED: "SELECT * FROM {tenants_holdout} WHERE at <= %(at)s",

@@ -16,7 +16,7 @@ from django.db import transaction
 from django.db.models import Max
 
 from connectors.channels import Reach, kind
-from tenants import consents
+from tenants import consents, preferred
 from tenants.models import Consent, ConsentText, Tenant
 
 MARKETING, PROFILING = Consent.Purpose.MARKETING, Consent.Purpose.PROFILING
@@ -77,6 +77,13 @@ def personal(tenant: Tenant, *, granted: bool, shown: Shown, now: datetime) -> N
     _say(tenant, PROFILING, [consents.ANY], granted=granted, shown=shown, now=now)
     if granted and consents.chose_general(tenant):
         consents.choose_general(tenant, general=False, now=now)
+
+
+@transaction.atomic
+def hours(tenant: Tenant, wanted: preferred.Hours, *, shown: Shown, now: datetime) -> None:
+    """The person likes to be written to between these hours, or at any."""
+    text = _text(shown, now=now)
+    preferred.prefer(tenant, wanted, now=now, proof=shown.proof, text=text, evidence=shown.evidence)
 
 
 def _refused_by_themselves(tenant: Tenant) -> list[str]:

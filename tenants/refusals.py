@@ -43,15 +43,10 @@ def hear(tenant: Tenant, said: Said, *, by: User, now: datetime) -> Consent:
 
     Raises `NotHeard`. A consent the person gave after that moment stands, as everywhere in the ledger.
     """
-    who, words = (text.replace("\0", "").strip() for text in (said.who, said.words))
     if said.purpose not in Consent.Purpose.values:
         raise NotHeard(_("Say what was refused."))
-    if not who or not words:
-        raise NotHeard(_("Say who refused, and in which words."))
-    if len(who) > 80 or len(words) > LONGEST:
-        raise NotHeard(_("That is too long."))
-    if said.at > now + CLOCK_SLACK:
-        raise NotHeard(_("The moment lies in the future."))
+    lacking = _("Say who refused, and in which words.")
+    who, words = checked(said.who, said.words, said.at, lacking=lacking, now=now)
     rows = consents.rows_of(tenant)
     Tenant.objects.select_for_update().filter(pk__in=[row.pk for row in rows]).order_by("pk").first()
     there = Consent.objects.filter(tenant__in=rows, purpose=said.purpose, channel=said.channel)
@@ -63,6 +58,18 @@ def hear(tenant: Tenant, said: Said, *, by: User, now: datetime) -> Consent:
     evidence = {"via": consents.STAFF, "by": by.pk, "who": who, "words": words}
     _append(rows, said.purpose, {said.channel: False}, at=at, by=by, evidence=evidence, now=now)
     return there.get(at=at, tenant=consents.person_of(tenant))
+
+
+def checked(who: str, words: str, at: datetime, *, lacking: str, now: datetime) -> tuple[str, str]:
+    """Who said it and in which words, as they are kept. Raises `NotHeard`: `lacking` where one of them is not given."""
+    who, words = (text.replace("\0", "").strip() for text in (who, words))
+    if not who or not words:
+        raise NotHeard(lacking)
+    if len(who) > 80 or len(words) > LONGEST:
+        raise NotHeard(_("That is too long."))
+    if at > now + CLOCK_SLACK:
+        raise NotHeard(_("The moment lies in the future."))
+    return who, words
 
 
 def obstacle(tenant: Tenant, line: Consent, *, now: datetime) -> str:

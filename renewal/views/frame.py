@@ -129,7 +129,8 @@ def _signed_here(request: HttpRequest) -> bool:
 
 
 # Pages that are the answer to a POST: by GET they are seen here.
-SEEN_AT = {"letter-sign": "letter-code", "letter-refuse": "letter-preferences", "letter-choose": "letter-preferences"}
+SEEN_AT = {"letter-sign": "letter-code"}
+SEEN_AT |= dict.fromkeys(("letter-refuse", "letter-choose", "letter-hours"), "letter-preferences")
 
 
 def _address(request: HttpRequest) -> str:

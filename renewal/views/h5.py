@@ -8,7 +8,7 @@
     POST …/code, …/sign        the code and the signature                  → signing.py
     GET, POST …/decline        "not this time"; …/notice: "I am leaving"
     POST …/general             the general version
-    GET …/preferences, POST …/choose, …/refuse   what one wants to hear → preferences.py
+    GET …/preferences, POST …/choose, …/hours, …/refuse   what one wants to hear, and when → preferences.py
 
 Every POST exists as /r/<token>/… too, for a browser that has opened that token.
 """

@@ -16,9 +16,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST, require_safe
 
-from renewal import ledger, people, persons
+from renewal import ledger, people, persons, writing_hours
 from renewal.models import Case
-from tenants import access, clock, consents, current, desk, naming, refusals
+from tenants import access, clock, consents, current, desk, naming, preferred, refusals
 from tenants.attributes import ALIASES
 from tenants.models import Consent, Tenant, User
 from tenants.tags import TAGS
@@ -131,6 +131,26 @@ def unrefuse(request: HttpRequest, tenant_id: int, line_id: int) -> HttpResponse
     return redirect(reverse("staff-tenant", args=[tenant_id]) + "#consents")
 
 
+@require_POST
+def hours(request: HttpRequest, tenant_id: int) -> HttpResponse:
+    """A wish that was heard, when to be written to, has its line; one that cannot have it says why and stays typed."""
+    tenant, by = _person(request, tenant_id)
+    typed: dict[str, Any] = {
+        name: request.POST.get(name, "") for name in ("hours", "first", "end", "who", "at", "words")
+    }
+    try:
+        wanted = writing_hours.chosen(typed["hours"], typed["first"][:8], typed["end"][:8])
+        facts = {"who": typed["who"], "at": _moment(typed["at"]), "words": typed["words"]}
+        line = preferred.hear(tenant, wanted, **facts, by=by, now=clock.now())
+    except (refusals.NotHeard, writing_hours.NotOffered) as error:
+        return _portrait(request, tenant_id, {}, wished=typed | {"error": str(error)}, status=409)
+    if preferred.standing(tenant) != line:
+        messages.warning(request, _("Written down. The tenant chose otherwise after that moment, and that stands."))
+    else:
+        messages.success(request, _("Written down: offers keep to it from now on."))
+    return redirect(reverse("staff-tenant", args=[tenant_id]) + "#hours")
+
+
 def _person(request: HttpRequest, tenant_id: int) -> tuple[Tenant, User]:
     """A person behind a door of who asks."""
     _refuse_without_people(request)
@@ -156,6 +176,7 @@ def _portrait(
     typed: dict[str, Any],
     *,
     heard: dict[str, Any] | None = None,
+    wished: dict[str, Any] | None = None,
     status: int = 200,
 ) -> HttpResponse:
     topic = request.GET.get("topic", "")
@@ -178,6 +199,8 @@ def _portrait(
         "now": clock.now(),
         "typed": typed,
         "heard": heard or {},
+        "wished": wished or {},
+        "hours": writing_hours.form(preferred.standing(shown["tenant"]), wished),
     }
     return render(request, "staff/tenant.html", context, status=status)
 
@@ -204,3 +227,4 @@ portrait_view = admin.site.admin_view(portrait)
 alias_view = admin.site.admin_view(alias)
 refusal_view = admin.site.admin_view(refusal)
 unrefuse_view = admin.site.admin_view(unrefuse)
+hours_view = admin.site.admin_view(hours)

@@ -111,31 +111,6 @@ class GeneralChoice(models.Model):
         return f"{self.tenant_id} {self.general}"
 
 
-class Preference(models.Model):
-    """The hours of Shanghai in which a person likes to hear offers; none: any. The latest holds. Only ever added to."""
-
-    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="+")
-    first_hour = models.PositiveSmallIntegerField(_("from (hour)"), null=True)
-    end_hour = models.PositiveSmallIntegerField(_("until (hour)"), null=True)  # not in it
-    proof = models.CharField(_("proof"), max_length=200)
-    at = models.DateTimeField(_("at"))
-
-    class Meta:
-        verbose_name = _("preferred hours")
-        verbose_name_plural = _("preferred hours")
-        constraints = [
-            models.CheckConstraint(
-                condition=Q(first_hour__isnull=True, end_hour__isnull=True)
-                | Q(first_hour__lt=F("end_hour"), end_hour__lte=24),
-                name="preference_is_a_span",
-            ),
-        ]
-        indexes = [models.Index(fields=["tenant", "at"], name="preference_of_tenant")]
-
-    def __str__(self) -> str:
-        return f"{self.tenant_id} {self.first_hour}-{self.end_hour}"
-
-
 class Alias(models.Model):
     """(source, reference) that stands for a tenant or a unit."""
 
@@ -241,3 +216,31 @@ class Consent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.purpose} {self.granted}"
+
+
+class Preference(models.Model):
+    """The hours of Shanghai in which a person likes to hear offers; none: any. The latest holds. Only ever added to."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="+")
+    first_hour = models.PositiveSmallIntegerField(_("from (hour)"), null=True)
+    end_hour = models.PositiveSmallIntegerField(_("until (hour)"), null=True)  # not in it
+    text = models.ForeignKey(ConsentText, on_delete=models.PROTECT, null=True, related_name="+", verbose_name=_("text"))
+    proof = models.CharField(_("proof"), max_length=200)
+    evidence = models.JSONField(_("evidence"), default=dict, db_default={}, blank=True)
+    at = models.DateTimeField(_("at"))
+    recorded_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name = _("preferred hours")
+        verbose_name_plural = _("preferred hours")
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(first_hour__isnull=True, end_hour__isnull=True)
+                | Q(first_hour__lt=F("end_hour"), end_hour__lte=24),
+                name="preference_is_a_span",
+            ),
+        ]
+        indexes = [models.Index(fields=["tenant", "at"], name="preference_of_tenant")]
+
+    def __str__(self) -> str:
+        return f"{self.tenant_id} {self.first_hour}-{self.end_hour}"

@@ -41,6 +41,17 @@ def window(klass: str, day: date) -> tuple[int, int]:
     return rest if is_off else working
 
 
+def widest(klass: str) -> tuple[int, int]:
+    """The hours outside of which the class goes on no day, working or off; the second is not in them."""
+    if klass in AT_ALL_HOURS:
+        return ANY_HOUR
+    spans = [(settings.QUIET_BEFORE_HOUR, settings.QUIET_FROM_HOUR)]
+    if klass == "marketing":
+        spans.append((settings.QUIET_REST_BEFORE_HOUR, settings.QUIET_REST_FROM_HOUR))
+    some = [span for span in spans if span[0] < span[1]] or spans[:1]  # two equal hours keep their days silent
+    return min(first for first, _end in some), max(end for _first, end in some)
+
+
 def opens(klass: str, moment: datetime, *, wanted: tuple[int, int] | None = None) -> datetime:
     """`moment` itself where the class may go then; else the next moment at which it may.
 
