@@ -38,6 +38,21 @@ def test_what_is_there_is_found_nearly_as_often_as_by_one_test_at_the_end(pace: 
     assert found["ours"] >= 0.9 * found["once"] > 0.35
 
 
+def test_three_arms_share_the_error() -> None:
+    """150 seasons of three arms of 50, two of them alike: those are told apart in 5 % at most, the third is found."""
+    rng = np.random.default_rng(9)
+    plan, rates = Plan((50, 50, 50)), (0.15, 0.15, 0.50)
+    verdicts = []
+    for _ in range(150):
+        hour = np.where(rng.random((50, 3)) < rates, rng.random((50, 3)) * 72, np.inf)
+        looks = [Look(at, tuple((hour <= at).sum(axis=0).tolist())) for at in HOURS]
+        verdicts.append(judge(plan, looks))
+    wrongly = [any(each.pair == (0, 1) and each.worse is not None for each in found.comparisons) for found in verdicts]
+    assert np.mean(wrongly) <= 0.05
+    assert {found.arm for found in verdicts if found.kind == "confirmed"} == {2}
+    assert np.mean([found.kind == "confirmed" for found in verdicts]) > 0.75
+
+
 def test_the_table_is_written_between_its_marks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     page = tmp_path / "experiments.md"
     page.write_text("before\n" + "old\n".join(experiments.MARKS) + "after\n")
