@@ -368,6 +368,8 @@ class Experiment(models.Model):
     step = models.ForeignKey(Step, on_delete=models.PROTECT, related_name="+")
     on = models.DateField(_("the day of the wave"), null=True)  # null: as the step comes due, without an end
     seed = models.CharField(_("seed"), max_length=32)  # whoever has it and the roster comes to the same arms
+    # Of a wave, frozen on its day: [household, building, mood, tenure, persons] of `experiments.assigning.Household`.
+    roster = models.JSONField(_("roster"), default=list, db_default=Value([], models.JSONField()))
     state = models.CharField(_("state"), max_length=8, choices=State.choices, default=State.READY)
     made_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+", verbose_name=_("by"))
     made_at = models.DateTimeField(_("made"))

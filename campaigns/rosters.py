@@ -79,6 +79,8 @@ def _wave(experiment: Experiment, planned: QuerySet[Push], *, today: date, now: 
         return 0
     arms = _arms(experiment)
     roster = households(seats)
+    experiment.roster = [[each.key, each.building, each.mood, each.tenure, each.persons] for each in roster]
+    experiment.save(update_fields=["roster"])
     arm_of = assigning.assign(roster, experiment.seed, len(arms))
     blocks = assigning.blocks(roster, len(arms))
     block_of = {each.key: number for number, block in enumerate(blocks) for each in block}
@@ -147,3 +149,8 @@ def households(seats: Collection[Seat]) -> list[Household]:
         )
         for key, group in groups.items()
     ]
+
+
+def frozen(experiment: Experiment) -> list[Household]:
+    """The households of a wave's audience, as the lot knew them."""
+    return [Household(*each) for each in experiment.roster]

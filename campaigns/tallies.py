@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from django.db import connection
 
@@ -28,10 +28,9 @@ _OUTCOMES_SQL = """
         coalesce(message.sent_at <= %(at)s, false) AS accepted,
         coalesce(message.state = 'delivered', false) AS delivered,
         coalesce(click.opened_at <= %(at)s AND click.proven_at IS NULL OR click.proven_at > %(at)s, false) AS opened,
-        coalesce(click.proven_at <= %(at)s, false) AS clicked,
-        EXISTS (
-            SELECT FROM tenants_lease next
-            WHERE next.renews_id = seat.lease_id AND next.state = 'signed' AND next.signed_on <= %(day)s) AS signed,
+        CASE WHEN click.proven_at <= %(at)s THEN click.proven_at END AS clicked_at, (
+            SELECT min(next.signed_on) FROM tenants_lease next
+            WHERE next.renews_id = seat.lease_id AND next.state = 'signed' AND next.signed_on <= %(day)s) AS signed_on,
         EXISTS (
             SELECT FROM tenants_consent no JOIN tenants_tenant t ON t.id = no.tenant_id
             WHERE coalesce(t.merged_into_id, t.id) = coalesce(person.merged_into_id, person.id)
@@ -65,10 +64,18 @@ class Outcome:
     accepted: bool
     delivered: bool
     opened: bool
-    clicked: bool
-    signed: bool
+    clicked_at: datetime | None
+    signed_on: date | None
     refused: bool
     answered: bool
+
+    @property
+    def clicked(self) -> bool:
+        return self.clicked_at is not None
+
+    @property
+    def signed(self) -> bool:
+        return self.signed_on is not None
 
 
 def outcomes(experiment: Experiment, *, at: datetime) -> list[Outcome]:

@@ -22,7 +22,7 @@ from django.db import connection, transaction
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop
 
-from campaigns import playbooks, pushes, rosters, shipping
+from campaigns import looking, playbooks, pushes, rosters, shipping
 from renewal import cases, kpis, proposals, uploads
 from renewal.models import KpiDay
 from tenants import clock, features, holdout, outbox, planner, retention, tags, waiting
@@ -151,6 +151,7 @@ STAGES = (
     Stage("drain", gettext_noop("Sending what is due"), _drain, at_once=False),
     # What was sent a moment ago has made contacts.
     Stage("contacts", gettext_noop("Noting whom we reached"), lambda today, now: cases.advance(today=today, now=now)),
+    Stage("looks", gettext_noop("Looking at experiments"), lambda today, now: looking.look(now=now)),
     Stage("kpis", gettext_noop("Counting the figures"), _kpis),
 )
 

@@ -153,6 +153,7 @@ CELERY_BEAT_SCHEDULE = {
     "know what happened": {"task": "tenants.catch_up", "schedule": 2.0, "options": {"expires": 2}},
     # Asked every minute because the product's clock, unlike beat's, can be moved in the demo.
     "run what is to be rehearsed": {"task": "renewal.rehearse", "schedule": 20.0, "options": {"expires": 20}},
+    "look at experiments": {"task": "renewal.look", "schedule": 120.0, "options": {"expires": 120}},
     "run the day when it is due": {"task": "renewal.run_day_if_due", "schedule": 60.0, "options": {"expires": 60}},
 }
 MQTT_URL = env.str("MQTT_URL", default="")  # mqtt://user:password@host:1883, or mqtts://

@@ -119,6 +119,7 @@ def _entries() -> list[dict[str, Any]]:
         _entry(_("Tenants"), "group", "staff-tenants", permission=PEOPLE),
         _entry(_("Segments and playbooks"), "account_tree", "staff-segments", permission=PEOPLE),
         _entry(_("Messages"), "sms", "staff-pushes", permission=PEOPLE),
+        _entry(_("Experiments"), "science", "staff-experiments", permission=PEOPLE),
         _entry(_("Work orders"), "build", "admin:workorders_workorder_changelist"),
         _entry(_("Sources"), "database", "staff-sources", permission=HQ),
         _entry(_("Settings"), "tune", "admin:tenants_building_changelist", permission=PEOPLE),

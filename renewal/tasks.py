@@ -7,6 +7,7 @@ from typing import Any
 
 from celery import shared_task
 
+from campaigns import looking
 from renewal import days, rehearsed
 from tenants import clock
 
@@ -23,6 +24,12 @@ def run_day(*, today: str | None = None, **kwargs: Any) -> None:
     now = clock.now()
     day = date.fromisoformat(today) if today else clock.day_of(now)
     days.run(today=day, now=days.moment_of(day, now=now))
+
+
+@shared_task(name="renewal.look")
+def look(**kwargs: Any) -> None:
+    """Asked every few minutes: the looks at experiments whose hour has come are taken."""
+    looking.look(now=clock.now())
 
 
 @shared_task(name="renewal.rehearse")

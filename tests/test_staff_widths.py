@@ -21,6 +21,7 @@ PAGES = (
     "sources/quarantine/", "segment/", "segment/new/", "segment/lists/", "segment/{segment}/",
     "segment/{segment}/edit/",
     "playbook/", "playbook/new/", "playbook/{playbook}/", "rehearsal/", "templates/", "templates/new/", "pushes/",
+    "experiment/", "experiment/new/",
     "pushes/list/", "pushes/{push}/", "renewal/case/", "workorders/workorder/", "tenants/message/",
 )  # fmt: skip
 

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db
 
 TOMORROW = TODAY + timedelta(days=1)
 NOW = clock.at(TODAY, 10)
-WAVE = {
+WAVE: dict[str, Any] = {
     "code": "wave",
     "anchor": "wave",
     "on": TOMORROW,

@@ -146,6 +146,12 @@ def in_words(cause: str) -> str:
 
 
 @register.filter
+def chance(p: float) -> str:
+    """A probability with four decimals; below them it is not nought."""
+    return "< 0.0001" if p < 0.0001 else f"{p:.4f}"
+
+
+@register.filter
 def thousands(n: int) -> str:
     return f"{n:,}"
 
