@@ -7,6 +7,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
 LEAST_KEY = 20  # characters
+OFFERS_BY_LAW = (8, 22)  # hours between which commercial SMS may go, the second not in them
 
 
 @register(Tags.security)
@@ -73,6 +74,30 @@ def check_wechat(**kwargs: Any) -> list[CheckMessage]:
         return []
     hint = "Copy EncodingAESKey, Token and AppID from the account's settings at mp.weixin.qq.com."
     return [Error("WECHAT_AES_KEY is not 43 letters and digits, or lacks its account.", hint=hint, id="renewal.E011")]
+
+
+@register
+def check_hours(**kwargs: Any) -> list[CheckMessage]:
+    """The hours of messages are hours of a day, some on working days, and keep offers within what the law allows."""
+    problems: list[CheckMessage] = []
+    for before, until in (("QUIET_BEFORE_HOUR", "QUIET_FROM_HOUR"), ("QUIET_REST_BEFORE_HOUR", "QUIET_REST_FROM_HOUR")):
+        first, end = getattr(settings, before), getattr(settings, until)
+        is_rest = "REST" in before
+        if not 0 <= first <= end <= 24:
+            problem = f"{before}={first} and {until}={end} are no hours of a day, the first before the second."
+            problems.append(Error(problem, hint="Use whole hours from 0 to 24.", id="renewal.E030"))
+        elif first == end and not is_rest:
+            problem = f"{before} and {until} are both {first}, so nothing would ever be sent."
+            problems.append(Error(problem, hint="Leave some hours between them.", id="renewal.E030"))
+        elif first < end and (first < OFFERS_BY_LAW[0] or end > OFFERS_BY_LAW[1]):
+            problem = (
+                f"{before}={first} and {until}={end} let offers go outside of 8 to 22, which the law forbids for SMS."
+            )
+            problems.append(Error(problem, hint="Stay between 8 and 22.", id="renewal.E031"))
+    if settings.MARKETING_GAP_HOURS < 0:
+        problem = f"MARKETING_GAP_HOURS={settings.MARKETING_GAP_HOURS} is no length of time."
+        problems.append(Error(problem, hint="Use 0 or more hours.", id="renewal.E032"))
+    return problems
 
 
 # What each channel cannot do without, and the address it calls.

@@ -100,6 +100,21 @@ def test_why_an_offer_waits_is_said() -> None:
     assert verdict(message, clock.at(date(2031, 3, 3), 9)) == ("later", unknown, clock.at(date(2031, 3, 3), 10))
 
 
+@pytest.mark.django_db
+@pytest.mark.parametrize("is_guarded", [True, False])
+def test_nothing_goes_at_night_but_what_somebody_waits_for(is_guarded: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With its red twin: where every hour is allowed, offers and words of service go at three in the night."""
+    if not is_guarded:
+        monkeypatch.setattr(hours, "window", lambda _klass, _day: hours.ANY_HOUR)
+    tenant, night = make_tenant(), clock.at(date(2025, 12, 5), 3)
+    outbox.post_many([draft(tenant, klass, klass=klass) for klass in ("marketing", "service", "code")], now=night)
+    outbox.drain(now=night)
+    went = Message.objects.filter(sent_at__hour=3).values_list("key", flat=True)
+    assert set(went) == ({"code"} if is_guarded else {"code", "marketing", "service"})
+    outbox.drain(now=clock.at(date(2025, 12, 5), 9))
+    assert set(Message.objects.values_list("state", flat=True)) == {"accepted"}
+
+
 # --- The hours a tenant prefers ----------------------------------------------------------------------------
 
 

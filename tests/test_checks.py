@@ -70,3 +70,41 @@ def test_a_shifted_clock_is_refused_in_production(settings: Any) -> None:
     clock.reset()
     settings.IS_SHELTERED = False
     assert checks.check_clock(databases=["default"]) == []
+
+
+WORKING, REST = ("QUIET_BEFORE_HOUR", "QUIET_FROM_HOUR"), ("QUIET_REST_BEFORE_HOUR", "QUIET_REST_FROM_HOUR")
+ORDER = "the first before the second."
+FORBIDDEN = "which the law forbids for SMS."
+
+
+def said(names: tuple[str, str], hours: tuple[int, int]) -> str:
+    return " and ".join(f"{name}={hour}" for name, hour in zip(names, hours, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("names", "hours", "problem"),
+    [
+        (WORKING, (8, 22), None),
+        (REST, (8, 22), None),
+        (REST, (0, 0), None),  # days off are silent
+        (WORKING, (9, 9), ("renewal.E030", f"{' and '.join(WORKING)} are both 9, so nothing would ever be sent.")),
+        *(
+            (names, hours, ("renewal.E030", f"{said(names, hours)} are no hours of a day, {ORDER}"))
+            for names in (WORKING, REST)
+            for hours in ((21, 9), (-1, 21), (9, 25))
+        ),
+        *(
+            (names, hours, ("renewal.E031", f"{said(names, hours)} let offers go outside of 8 to 22, {FORBIDDEN}"))
+            for names in (WORKING, REST)
+            for hours in ((7, 21), (9, 23), (0, 24))
+        ),
+        (("MARKETING_GAP_HOURS",), (0,), None),
+        (("MARKETING_GAP_HOURS",), (-1,), ("renewal.E032", "MARKETING_GAP_HOURS=-1 is no length of time.")),
+    ],
+)  # fmt: skip
+def test_the_hours_of_messages_are_sane_and_lawful(
+    settings: Any, names: tuple[str, ...], hours: tuple[int, ...], problem: tuple[str, str] | None
+) -> None:
+    for name, hour in zip(names, hours, strict=True):
+        setattr(settings, name, hour)
+    assert [(each.id, each.msg) for each in checks.check_hours()] == ([problem] if problem else [])
