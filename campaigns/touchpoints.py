@@ -35,7 +35,7 @@ Kind, Change = Touchpoint.Kind, TouchpointChange.Kind
 
 # What each kind says until somebody writes something better: true for whoever reads it.
 WORDING = {
-    Kind.LIFT: ("租约快到期的您，有一封信", "扫一扫，用租约上的手机号打开自己的那一封", "扫码打开"),
+    Kind.LIFT: ("租约快到期？有一封信给您", "扫一扫，用租约上的手机号打开自己的那一封", "扫码打开"),
     Kind.LOCKER: ("租约快到期了？您的信在这里", "用租约上的手机号打开", "看我的信"),
     Kind.PAYMENT: ("租约快到期了？您的信在这里", "这一年住得怎样、续住怎么算，都写好了", "看我的信"),
     Kind.BILL: ("租约快到期了？您的信在这里", "扫一扫，用租约上的手机号打开", "看我的信"),

@@ -25,6 +25,7 @@ from renewal.views import (
     sources,
     switches,
     templates,
+    touch,
     uploads,
 )
 
@@ -52,6 +53,13 @@ letter = [
     path("<str:key>/preferences", preferences.read, name="letter-preferences"),
     path("<str:key>/choose", preferences.choose, name="letter-choose"),
     path("<str:key>/hours", preferences.hours, name="letter-hours"),
+]
+
+# Touchpoints as the public meets them (renewal/views/touch.py).
+public = [
+    path("<str:code>", touch.page, name="touch"),
+    path("<str:code>/widget.js", touch.widget, name="touch-widget"),
+    path("<str:code>/shown", touch.shown, name="touch-shown"),
 ]
 
 urlpatterns = [
@@ -117,5 +125,6 @@ urlpatterns = [
     path("admin/pushes/<int:pk>/decide/", switches.decide_view, name="staff-pushes-decide"),
     path("admin/", admin.site.urls),
     path("r/", include(letter)),
+    path("t/", include(public)),
     path("", include("tenants.urls")),
 ]

@@ -1,6 +1,6 @@
 """The common door: phone → code → one's letter. For SMS, screens and forwarded links; never a token in it.
 
-GET, POST /r/          the number (`?from=` names the touchpoint)
+GET, POST /r/          the number (`?from=` names the touchpoint, `?at=` the building; GET counts, and changes no more)
 GET, POST /r/code      the code; every number gets the same page
 GET, POST /r/confirm   a letter that was opened on another device: a code to the phone on file
 """
@@ -15,7 +15,8 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from renewal import door
+from campaigns import touchpoints
+from renewal import door, visitors
 from renewal.views.frame import READ_AT, go, page, refusal, remember, show
 from tenants import clock
 from tenants.models import Link
@@ -27,6 +28,10 @@ def number(request: HttpRequest) -> HttpResponse:
     origin = re.sub(r"[^\w-]", "", request.GET.get("from") or request.POST.get("from") or "")[:32]
     # Whoever comes to choose what they hear needs no letter to be there.
     then = "preferences" if "preferences" in (request.GET.get("then"), request.POST.get("then")) else ""
+    if origin and request.method in {"GET", "HEAD"}:
+        kind = "machines" if visitors.is_machine(request.method, request.headers) else "opened"
+        at = request.GET.get("at", "")[:16].replace("\0", "")
+        touchpoints.count(origin, kind, building=at, day=clock.today())
     typed, error = request.POST.get("phone", ""), ""
     if request.method == "POST":
         try:

@@ -111,7 +111,7 @@ def show(request: HttpRequest, template: str, context: dict[str, Any], *, status
     shared = {
         "operator": settings.OPERATOR_NAME,
         "large_type": request.COOKIES.get("type") == "large",
-        "brand_sheet": _brand_sheet(),
+        "brand_sheet": brand_sheet(),
         "at": READ_AT,
         "back": _address(request),
         "refuse_at": READ_AT if is_open(request) else "",
@@ -142,7 +142,7 @@ def _address(request: HttpRequest) -> str:
     return reverse(name, args=[READ_AT] if "key" in match.kwargs else [])
 
 
-def _brand_sheet() -> str:
+def brand_sheet() -> str:
     """The sheet that lays another operator's colour over the tokens; none for the colour they hold."""
     return "" if settings.BRAND_COLOUR.lower() == "#0b6e63" else reverse("letter-brand")
 
