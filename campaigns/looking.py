@@ -138,15 +138,22 @@ def blocks(wave: Wave, rows: Sequence[Outcome]) -> list[verdicts.Block]:
 
 
 def bets(wave: Wave, rows: Sequence[Outcome], *, on: str = "clicked_at") -> dict[str, list[float]]:
-    """{"AB": [the largest e-value so far that A does better, that B does]} for each pair; `on` names the moments."""
+    """{"AB": [the largest e-value so far that A does better, that B does]} for each pair; `on` names the moments.
+
+    Flat-mates talk, so a household counts once, by the first of them.
+    """
+    firsts: dict[str, tuple[str, Any]] = {}
+    for row in rows:
+        moment, known = getattr(row, on), firsts.get(row.household, (row.letter, None))[1]
+        firsts[row.household] = (row.letter, min((each for each in (known, moment) if each is not None), default=None))
     found = {}
-    for one, other in combinations(range(len(wave.arms)), 2):
-        letters = [wave.arms[one].letter, wave.arms[other].letter]
-        ours = [row for row in rows if row.letter in letters and getattr(row, on) is not None]
-        order = [letters.index(row.letter) for row in sorted(ours, key=lambda row: getattr(row, on))]
-        roster = (wave.plan.assigned[one], wave.plan.assigned[other])
+    for one, other in combinations([arm.letter for arm in wave.arms], 2):
+        ours = [first for first in firsts.values() if first[0] in (one, other)]
+        acted = sorted((first for first in ours if first[1] is not None), key=lambda first: first[1])
+        roster = (sum(letter == one for letter, _m in ours), sum(letter == other for letter, _m in ours))
+        order = [int(letter == other) for letter, _moment in acted]
         sides = evalues.by_clicks(order, roster) if order else (np.ones(1), np.ones(1))
-        found["".join(letters)] = [round(float(np.max(side)), 4) for side in sides]
+        found[one + other] = [round(float(np.max(side)), 4) for side in sides]
     return found
 
 

@@ -11,6 +11,7 @@ from django.test import Client
 from django.utils import timezone
 
 from campaigns import looking, trials
+from campaigns.experiments import evalues
 from campaigns.models import Assigned, Experiment, Look, Push, Verdict
 from tenants import clock, consents, links
 from tenants.models import Link, Message, User
@@ -192,3 +193,20 @@ def test_an_experiment_is_made_by_its_page_and_what_was_typed_stays(client: Clie
     assert "问一句" in visit(client, "/admin/experiment/")
     visit(client, f"/admin/experiment/{made.pk}/stop/", why="改主意了")
     assert said() == [("stopped", "A")]
+
+
+def test_flat_mates_count_once_in_the_evidence_and_together_in_the_designs_own_p() -> None:
+    step = first_step(make_playbook("p", WAVE))
+    trials.make(step, [B], name="问一句", by=None, now=clock.at(TODAY, 10))
+    audience(20, of_two=20)
+    run(TOMORROW)
+    asked = sorted({seat.household for seat in of("B")})[:6]
+    click([seat for seat in of("B") if seat.household in asked], at(20))
+    looking.look(now=at(24))
+    look = Look.objects.get(number=2)
+    assert [look.found["arms"][letter]["clicked"] for letter in "AB"] == [0, 12]
+    # Six of the ten pairs of households differ, all one way: so do two of 2^6 deals.
+    assert look.found["comparisons"][0]["p"] == pytest.approx(2 / 2**6)
+    a_better, b_better = evalues.by_clicks([1] * 6, (10, 10))
+    assert look.found["e"]["AB"] == [round(a_better.max(), 4), round(b_better.max(), 4)]
+    assert said() == []

@@ -12,6 +12,7 @@ from django.db import IntegrityError, connection, transaction
 from campaigns import playbooks, pushes, rosters, trials
 from campaigns.experiments import assigning
 from campaigns.models import Arm, Assigned, Experiment, Look, Push, StepVersion, Verdict
+from renewal import days, rehearsals
 from tenants import clock
 from tenants.models import Flat, Lease, Message
 from tests.makers import TODAY, first_step, make_building, make_lease, make_playbook, make_tenant, make_unit, make_user
@@ -193,3 +194,18 @@ def test_a_push_held_back_on_the_day_is_not_of_the_audience() -> None:
     )  # fmt: skip
     run(TOMORROW)
     assert Assigned.objects.count() == 1
+
+
+def test_a_look_at_the_past_says_again_what_was_drawn() -> None:
+    wave()
+    audience(8)
+    for day in (TODAY, TOMORROW):
+        clock.set_to(clock.at(day, 10))
+        days.run(today=day, now=clock.now())
+    sent = set(Message.objects.values_list("lease", "text"))
+    assert len({text for _lease, text in sent}) == 2
+    then = clock.at(TOMORROW + timedelta(days=1), 9)
+    found = rehearsals.backtest(rehearsals.BackTest(first=TODAY, last=TOMORROW), now=then)
+    assert (found["same"], found["different"]) == (8, 0)
+    assert {(pair["lease"], pair["would"]["text"]) for pair in found["pushes"]} == sent
+    assert Assigned.objects.count() == 8
