@@ -17,7 +17,7 @@ from django.test import Client
 from connectors.models import PhoneMessage
 from tenants import clock, consents, outbox
 from tenants.models import Attempt, Consent, Decision, Epoch, Message, Pause, Receipt, Switching, Tenant, User
-from tenants.outbox import Draft, claiming, gates, keeping
+from tenants.outbox import Draft, addresses, claiming, gates, keeping
 from tests import pager
 from tests.makers import NOW, TODAY, make_lease, make_tenant
 from tests.pager import Pager
@@ -273,6 +273,41 @@ def test_a_receipt_for_many_numbers_is_known_by_the_number(service: PagerService
     report(client, {"outcome": "undelivered", "ref": "B7", "address": tenants[1].phone, "detail": "空号"})
     assert (told("push:0")[0], told("push:1")[0]) == ("accepted", "undelivered")
     assert Receipt.objects.get().address == ""  # once it is known whose it is, the number is not kept
+
+
+@pytest.mark.parametrize("is_kept", [True, False])
+def test_a_new_number_between_sending_and_receipt_loses_no_receipt(
+    service: PagerService, client: Client, is_kept: bool
+) -> None:
+    """Not even where the old number is another's by then. With its red twin: the way of tries that kept no address."""
+    clock.set_to(NOW)
+    tenants = [make_tenant(), make_tenant()]
+    was = [tenant.phone for tenant in tenants]
+    outbox.post_many([offer(tenant, f"push:{n}") for n, tenant in enumerate(tenants)], now=NOW)
+    outbox.drain(now=NOW)
+    assert set(Attempt.objects.values_list("address_hash", flat=True)) == {addresses.hashed(phone) for phone in was}
+    assert not Attempt.objects.filter(address_hash__contains=was[0]).exists()
+    Attempt.objects.update(provider_ref="B7", **({} if is_kept else {"address_hash": ""}))
+    Tenant.objects.filter(pk=tenants[0].pk).update(phone="13900000001")
+    Tenant.objects.filter(pk=tenants[1].pk).update(phone=was[0])
+    report(client, {"outcome": "delivered", "ref": "B7", "address": was[0]})
+    report(client, {"outcome": "undelivered", "ref": "B7", "address": was[1], "detail": "空号"})
+    assert (told("push:0")[0], told("push:1")[0]) == (
+        ("delivered", "undelivered") if is_kept else ("accepted", "delivered")
+    )
+    unmatched = Receipt.objects.filter(message=None)
+    assert list(unmatched.values_list("address", flat=True)) == ([] if is_kept else [was[1]])
+    assert not Receipt.objects.exclude(message=None).exclude(address="", address_hash="").exists()
+
+
+def test_a_receipt_of_an_old_try_is_known_by_the_number_of_today(service: PagerService, client: Client) -> None:
+    clock.set_to(NOW)
+    tenants = [make_tenant(), make_tenant()]
+    outbox.post_many([offer(tenant, f"push:{n}") for n, tenant in enumerate(tenants)], now=NOW)
+    outbox.drain(now=NOW)
+    Attempt.objects.update(provider_ref="B7", address_hash="")
+    report(client, {"outcome": "undelivered", "ref": "B7", "address": tenants[0].phone})
+    assert (told("push:0")[0], told("push:1")[0]) == ("undelivered", "accepted")
 
 
 def test_a_forged_receipt_an_unknown_one_and_one_that_is_none_change_nothing(

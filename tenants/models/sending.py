@@ -78,7 +78,9 @@ class Receipt(models.Model):
     digest = models.CharField(max_length=64, unique=True)  # SHA-256 of what it says, hex
     key = models.CharField(max_length=120, blank=True)
     ref = models.CharField(_("provider reference"), max_length=120, blank=True)
-    address = models.CharField(max_length=64, blank=True)  # until it is matched; then it is emptied
+    # Where the provider says it went, and its keyed hash; until it is matched, then both are emptied.
+    address = models.CharField(max_length=64, blank=True)
+    address_hash = models.CharField(max_length=64, blank=True, db_default="")
     outcome = models.CharField(_("outcome"), max_length=12)  # "delivered", "undelivered"
     detail = models.CharField(_("detail"), max_length=200, blank=True)
     said_at = models.DateTimeField(_("said"), null=True)

@@ -118,6 +118,7 @@ class Attempt(models.Model):
     outcome = models.CharField(_("outcome"), max_length=16, blank=True)  # empty while it is on its way
     provider_ref = models.CharField(_("provider reference"), max_length=120, blank=True)
     detail = models.CharField(_("detail"), max_length=300, blank=True)
+    address_hash = models.CharField(max_length=64, blank=True, db_default="")  # where it went: tenants.outbox.addresses
     started_at = models.DateTimeField(_("started"))
     finished_at = models.DateTimeField(_("finished"), null=True)
 

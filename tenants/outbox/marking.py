@@ -14,7 +14,7 @@ from django.db import connection, transaction
 from connectors.channels import Answer, Outcome
 from tenants import consents
 from tenants.models import Message, Tenant
-from tenants.outbox import gates
+from tenants.outbox import addresses, gates
 from tenants.outbox.claiming import Claim
 from tenants.outbox.envelopes import Sealed
 
@@ -43,9 +43,10 @@ MARK = """
 """
 RECORD = """
     UPDATE tenants_attempt a
-    SET outcome = said.outcome, provider_ref = said.ref, detail = said.detail, finished_at = %(now)s
-    FROM unnest(%(ids)s::bigint[], %(numbers)s::int[], %(outcomes)s::text[], %(refs)s::text[], %(details)s::text[])
-        AS said (id, number, outcome, ref, detail)
+    SET outcome = said.outcome, provider_ref = said.ref, detail = said.detail, address_hash = said.went_to,
+        finished_at = %(now)s
+    FROM unnest(%(ids)s::bigint[], %(numbers)s::int[], %(outcomes)s::text[], %(refs)s::text[], %(details)s::text[],
+        %(addresses)s::text[]) AS said (id, number, outcome, ref, detail, went_to)
     WHERE a.message_id = said.id AND a.number = said.number
 """
 
@@ -94,6 +95,7 @@ def mark(channel: str, said: Sequence[Said], *, now: datetime) -> Counter[str]:
             "outcomes": [one.answer.outcome.value for one in said],
             "refs": [one.answer.ref[:120] for one in said],
             "details": [one.answer.detail[:300] for one in said],
+            "addresses": [addresses.hashed(one.sealed.envelope.address) for one in said],
         }
         cursor.execute(RECORD, {**which, **told})
     _draw_consequences(channel, said, now=now)

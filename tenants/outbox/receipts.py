@@ -15,15 +15,17 @@ from django.db import connection, transaction
 
 from connectors.channels import ReceiptRecord
 from tenants.models import Receipt
+from tenants.outbox import addresses
 
 WAITS = timedelta(days=7)
 MANY = 2000
 
 # By our own key; by the provider's number, where it stands for one message; by number and address, where it stands
-# for a batch. A message that is still being sent is left alone until its sender has marked it.
+# for a batch. The address is the one the try went to; of a try or a receipt from before that was kept, the one that
+# the person has now. A message that is still being sent is left alone until its sender has marked it.
 MATCH = """
     WITH open AS (
-        SELECT id, channel, key, ref, address FROM tenants_receipt
+        SELECT id, channel, key, ref, address, address_hash FROM tenants_receipt
         WHERE settled_at IS NULL AND message_id IS NULL AND received_at > %(since)s ORDER BY id LIMIT %(many)s
     ), found AS (
         SELECT open.id AS receipt, m.id AS message FROM open
@@ -35,11 +37,14 @@ MATCH = """
         LEFT JOIN tenants_tenant t ON t.id = m.tenant_id
         LEFT JOIN tenants_tenant person ON person.id = coalesce(t.merged_into_id, t.id)
         LEFT JOIN tenants_staff staff ON staff.user_id = m.user_id
-        WHERE open.key = '' AND open.address IN ('', person.phone, t.phone, staff.phone)
+        WHERE open.key = '' AND CASE WHEN a.address_hash <> '' AND open.address_hash <> ''
+            THEN a.address_hash = open.address_hash
+            ELSE open.address IN ('', person.phone, t.phone, staff.phone) END
     ), sole AS (
         SELECT receipt, min(message) AS message FROM found GROUP BY receipt HAVING count(*) = 1
     )
-    UPDATE tenants_receipt r SET message_id = sole.message, address = '' FROM sole WHERE r.id = sole.receipt
+    UPDATE tenants_receipt r SET message_id = sole.message, address = '', address_hash = ''
+    FROM sole WHERE r.id = sole.receipt
 """
 # A provider that has delivered has delivered, whatever it says besides; a message that is accepted, or of which it is
 # unknown what became, moves; everything else came too late and stays as it is.
@@ -60,7 +65,8 @@ MOVE = """
     UPDATE tenants_receipt r SET settled_at = %(now)s FROM ripe WHERE r.id = ripe.id
 """
 GIVE_UP = """
-    UPDATE tenants_receipt SET settled_at = %(now)s, address = '' WHERE settled_at IS NULL AND received_at <= %(since)s
+    UPDATE tenants_receipt SET settled_at = %(now)s, address = '', address_hash = ''
+    WHERE settled_at IS NULL AND received_at <= %(since)s
 """
 
 
@@ -73,6 +79,7 @@ def take(channel: str, said: Sequence[ReceiptRecord], *, now: datetime) -> int:
             key=one.key,
             ref=one.ref[:120],
             address=one.address[:64],
+            address_hash=addresses.hashed(one.address),
             outcome=one.outcome,
             detail=one.detail[:200],
             said_at=one.at,
