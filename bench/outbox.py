@@ -137,7 +137,7 @@ def _post(channel: str, klass: str = "marketing") -> None:
 def _drained(provider: Remote, channel: str) -> float:
     provider.forget()
     _post(channel)
-    seconds = _timed(lambda: outbox.drain(now=NOW, limit=PUSHES))
+    seconds = _timed(lambda: outbox.drain(now=NOW, limit=PUSHES, seconds=600))
     seen = provider.counts()
     assert (len(seen["arrived"]), seen["doubles"]) == (PUSHES, 0)
     assert Message.objects.filter(state="accepted").count() == PUSHES == Attempt.objects.count()

@@ -70,6 +70,19 @@ def test_who_cannot_be_reached_on_one_channel_is_told_on_the_next(service: Pager
     assert list(refused) == (["pager"] if code == "stop" else [])
 
 
+def test_a_drain_that_has_had_its_time_claims_no_more_and_the_next_judges_by_its_own_hour(
+    service: PagerService,
+) -> None:
+    """Without the time all hundred go by the hour at which the first did."""
+    outbox.post_many([offer(make_tenant(), f"push:{n}") for n in range(100)], now=NOW)
+    assert outbox.drain(now=NOW, limit=100, seconds=0) == {"accepted": 64}
+    assert len(service.counts.arrived) == 64
+    night = NOW.replace(hour=14)  # ten in the evening
+    assert outbox.drain(now=night, limit=100) == {"later": 36}
+    assert len(service.counts.arrived) == 64
+    assert outbox.drain(now=NOW + timedelta(days=1), limit=100) == {"accepted": 36}
+
+
 def test_no_second_channel_starts_while_the_first_is_unknown(service: PagerService) -> None:
     service.faults = [Fault("drop"), Fault("hang", path="/sent")]
     outbox.post(offer(make_tenant()), now=NOW)

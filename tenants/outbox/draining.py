@@ -27,12 +27,18 @@ from tenants.outbox.marking import Said, mark
 SLICE = 64  # messages claimed at once on a channel that takes them one by one
 BATCH_SLICE = 1000  # the same where it takes many in a call
 AT_ONCE = 32  # answers written down together, unless the slice ends before
+LONGEST = 30.0  # seconds after which nothing more is claimed: the hour it was judged by is as old by then
 LONGEST_WAIT = 2.0  # seconds for which a channel's limit is waited for here; beyond that the sweep comes again
 
 
-def drain(*, now: datetime, limit: int = 200) -> dict[str, int]:
-    """What is due has been sent, settled or put off, `limit` messages a channel at most; says how many of each."""
+def drain(*, now: datetime, limit: int = 200, seconds: float = LONGEST) -> dict[str, int]:
+    """What is due has been sent, settled or put off, `limit` messages a channel at most; says how many of each.
+
+    All of it is judged by `now`. After `seconds` nothing more is claimed, so that what was lawful at nine in the
+    evening is not sent at ten past; whoever asks again brings another `now`.
+    """
     counts: Counter[str] = Counter()
+    until = time.monotonic() + seconds
     claiming.let_lapse(now=now, limit=limit)
     counts["receipts"] = receipts.settle(now=now)
     with override(settings.LANGUAGE_CODE):  # reasons are kept for staff to read
@@ -41,17 +47,19 @@ def drain(*, now: datetime, limit: int = 200) -> dict[str, int]:
             try:
                 with Calls(way) as calls:
                     counts += resolving.resolve(way, calls, now=now, limit=limit)
-                    counts += _drain_channel(way, calls, now=now, limit=limit)
+                    counts += _drain_channel(way, calls, now=now, limit=limit, until=until)
             finally:
                 way.close()
     return {what: n for what, n in counts.items() if n}
 
 
-def _drain_channel(way: Channel, calls: Calls, *, now: datetime, limit: int) -> Counter[str]:
+def _drain_channel(way: Channel, calls: Calls, *, now: datetime, limit: int, until: float) -> Counter[str]:
     counts: Counter[str] = Counter()
     size = BATCH_SLICE if way.batch > 1 else SLICE
     waited = 0.0
-    while (left := limit - counts.total()) > 0:
+    is_first = True
+    while (left := limit - counts.total()) > 0 and (is_first or time.monotonic() < until):
+        is_first = False
         claims, settled = claiming.claim(type(way), now=now, limit=min(size, left))
         counts += settled
         if claims:
