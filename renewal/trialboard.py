@@ -161,6 +161,7 @@ def board(experiment: Experiment, *, now: datetime) -> dict[str, Any]:
         "looks": _looks(experiment, now=now),
         "changes": _changes(experiment, arms) if experiment.state == State.RUNNING else [],
         "difference": _difference(sides) if len(sides) == 2 else None,
+        "evidence": _evidence(experiment, rows),
         "lines": lines,
         "ends_at": experiment.started_at + timedelta(hours=rosters.LOOK_HOURS[-1]) if experiment.started_at else None,
         "example": example,
@@ -215,6 +216,19 @@ def _looks(experiment: Experiment, *, now: datetime) -> list[dict[str, Any]]:
             }
         )
     return found
+
+
+def _evidence(experiment: Experiment, rows: list[tallies.Outcome]) -> list[str]:
+    """What the clicks so far bet for, in sentences; it may be looked at at any moment."""
+    if experiment.on is None or not experiment.started_at:
+        return []
+    words = []
+    for pair, bets in looking.bets(looking.wave_of(experiment), rows).items():
+        one, other = pair[0], pair[1]
+        better, worse = (one, other) if bets[0] >= bets[1] else (other, one)
+        facts = {"better": better, "worse": worse, "e": f"{max(bets):.1f}"}
+        words.append(_("That %(better)s is clicked more than %(worse)s: %(e)s to one.") % facts)
+    return words
 
 
 def _changes(experiment: Experiment, arms: list[Arm]) -> list[str]:

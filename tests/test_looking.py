@@ -167,13 +167,15 @@ def visit(client: Client, path: str, **typed: Any) -> str:
 
 def test_the_board_says_how_it_stands_and_what_would_change_it(client: Client, wave: Experiment) -> None:
     click(of("A")[:5], at(11))
-    click(of("B")[:16], at(11))
+    click(of("B")[:16], at(11.5))
     looking.look(now=at(24))
     clock.set_to(at(25))
     page = " ".join(visit(client, f"/admin/experiment/{wave.pk}/").split())
     assert "“问一句”进行中，尚无结论" in page
     assert "B 减 A：确认点击相差 +15.7 个百分点" in page
     assert "租约 1 月 10 日到期。" in page
+    _a_better, b_better = evalues.by_clicks([0] * 5 + [1] * 16, (70, 70))
+    assert f"此刻的证据：B 的点击多于 A：{b_better.max():.1f} 比 1。" in page
     assert "上次检视时若版本 B 再多" in page
 
 
