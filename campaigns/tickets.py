@@ -16,7 +16,13 @@ from connectors.records import AliasSource
 from tenants import identity, links
 from tenants.models import Tenant
 
-WHO = (AliasSource.LOCKER, AliasSource.APP, AliasSource.CONTRACT)  # by what a partner may know somebody
+# By what each kind of place may know somebody: nobody tries contracts at a locker, and a screen knows nobody.
+WHO: dict[str, tuple[str, ...]] = {
+    Touchpoint.Kind.LOCKER: (AliasSource.LOCKER,),
+    Touchpoint.Kind.APP: (AliasSource.APP,),
+    Touchpoint.Kind.PAYMENT: (AliasSource.CONTRACT,),
+    Touchpoint.Kind.BILL: (AliasSource.CONTRACT,),
+}
 LIVES = timedelta(minutes=10)
 KEPT = timedelta(days=7)
 
@@ -24,6 +30,11 @@ KEPT = timedelta(days=7)
 def of_key(code: str, key: InboundKey) -> Touchpoint | None:
     """The touchpoint of this code, if this key may ask for its tickets."""
     return Touchpoint.objects.filter(code=code, key=key).first()
+
+
+def known_by(one: Touchpoint) -> tuple[str, ...]:
+    """The sources of references by which this touchpoint's partner may name somebody."""
+    return WHO.get(one.kind, ())
 
 
 def make(one: Touchpoint, source: str, ref: str, *, now: datetime) -> tuple[str, Ticket]:
@@ -43,7 +54,7 @@ def make(one: Touchpoint, source: str, ref: str, *, now: datetime) -> tuple[str,
 
 def find(token: str) -> Ticket | None:
     """The ticket of this token, whatever became of it."""
-    found = Ticket.objects.select_related("touchpoint__building", "tenant")
+    found = Ticket.objects.select_related("touchpoint__building", "tenant__merged_into")
     return found.filter(token_hash=links.hash_of(token)).first() if links.TOKEN.fullmatch(token) else None
 
 

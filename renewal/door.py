@@ -151,6 +151,14 @@ def _tenant(phone: str) -> Tenant | None:
     return (of_phone.filter(pk__in=_people(lease)).first() if lease else None) or of_phone.first()
 
 
+def lease_of(person: Tenant) -> Lease | None:
+    """Their lease that has a case: the newest, whichever of their rows is on it."""
+    pk = person.merged_into_id or person.pk
+    theirs = Tenant.objects.filter(Q(pk=pk) | Q(merged_into=pk))
+    rows = Lease.objects.filter(tenants__in=theirs, state=Lease.State.SIGNED).order_by("-last_day", "-pk")
+    return rows.filter(Exists(Case.objects.filter(lease=OuterRef("pk")))).first()
+
+
 def _people(lease: Lease) -> QuerySet[Any]:
     """Who is on a lease, as the person each turned out to be."""
     return lease.tenants.values_list(Coalesce("merged_into_id", "pk"), flat=True)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import re
 
-TOKEN = re.compile(r"(/[rms]/)[a-z2-7]{26}|([?&](?:access_token|corpsecret|secret|key)=)[^&\s\"']+", re.IGNORECASE)
+TOKEN = re.compile(
+    r"(/(?:r/once|[rms])/)[a-z2-7]{26}|([?&](?:access_token|corpsecret|secret|key)=)[^&\s\"']+", re.IGNORECASE
+)
 
 
 class Tokens(logging.Filter):

@@ -3,6 +3,7 @@
 from django.contrib import admin
 from django.urls import include, path
 
+from campaigns import api
 from renewal.views import (
     contracts,
     dashboard,
@@ -13,6 +14,7 @@ from renewal.views import (
     h5,
     identity,
     lists,
+    once,
     people,
     playbooks,
     preferences,
@@ -36,6 +38,7 @@ letter = [
     path("confirm", door.confirm, name="letter-confirm"),
     path("type", h5.large_type, name="letter-type"),
     path("brand.css", h5.brand, name="letter-brand"),
+    path("once/<str:token>", once.ticket, name="letter-once"),
     path("<str:token>", h5.cover, name="letter-cover"),
     path("<str:token>/open", h5.open_letter, name="letter-open"),
     path("<str:key>/", h5.read, name="letter-read"),
@@ -126,5 +129,6 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("r/", include(letter)),
     path("t/", include(public)),
+    path("api/touchpoints/<str:code>/links", api.Links.as_view(), name="touchpoint-links"),
     path("", include("tenants.urls")),
 ]

@@ -24,6 +24,7 @@ ADDRESSES = {
     "segment-server": "/v1/",
     "cloudevents": "/api/events",
     "ttlock": "/api/sources/ttlock?key=",
+    "touchpoint": "/api/touchpoints/…/links",
 }
 
 

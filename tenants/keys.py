@@ -17,6 +17,7 @@ SENDERS = {
     "segment-server": _("own server (Segment; the key is secret)"),
     "cloudevents": _("another system (CloudEvents)"),
     "ttlock": _("TTLock's callback"),
+    "touchpoint": _("a touchpoint's partner (personal links)"),
 }
 NOTED = timedelta(hours=1)  # a key's last use is written down no more often
 

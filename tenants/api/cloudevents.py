@@ -11,8 +11,8 @@ from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schem
 from rest_framework.request import Request
 
 from connectors.sources import calls, cloudevents
-from tenants.api import frame
-from tenants.api.frame import Refused
+from tenants import frame
+from tenants.frame import Refused
 
 STRUCTURED, BATCH = "application/cloudevents+json", "application/cloudevents-batch+json"
 MOST_EVENTS = 2500

@@ -12,9 +12,8 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 
 from connectors.channels import Channel, Forged, Heard, Unreadable, channel
-from tenants import clock, consents
-from tenants.api import frame
-from tenants.api.frame import Refused
+from tenants import clock, consents, frame
+from tenants.frame import Refused
 from tenants.outbox import receipts
 
 TEXT = {"type": "string"}

@@ -10,8 +10,8 @@ from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework.request import Request
 
 from connectors.sources import behaviour
-from tenants.api import frame
-from tenants.api.frame import Refused
+from tenants import frame
+from tenants.frame import Refused
 
 MOST_CALLS = 2500
 SENDERS = ("segment", "segment-server")

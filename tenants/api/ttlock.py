@@ -9,8 +9,8 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 
 from connectors.sources import calls, ttlock
-from tenants.api import frame
-from tenants.api.frame import Refused
+from tenants import frame
+from tenants.frame import Refused
 
 TEXT = {"type": "string"}
 FORM = {

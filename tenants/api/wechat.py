@@ -15,9 +15,8 @@ from rest_framework.request import Request
 from wechatpy.crypto import PrpCrypto, WeChatCrypto
 
 from connectors.sources import wechat
-from tenants import clock, landing
-from tenants.api import frame
-from tenants.api.frame import Refused
+from tenants import clock, frame, landing
+from tenants.frame import Refused
 
 FRESH = 300  # seconds either way
 TEXT = {"type": "string"}
