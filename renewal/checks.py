@@ -94,6 +94,13 @@ def check_hours(**kwargs: Any) -> list[CheckMessage]:
                 f"{before}={first} and {until}={end} let offers go outside of 8 to 22, which the law forbids for SMS."
             )
             problems.append(Error(problem, hint="Stay between 8 and 22.", id="renewal.E031"))
+    first = max(settings.QUIET_BEFORE_HOUR, settings.QUIET_REST_BEFORE_HOUR)
+    if not problems and first >= min(settings.QUIET_FROM_HOUR, settings.QUIET_REST_FROM_HOUR):
+        problem = "Working days and days off share no hour: in a year whose holidays are not known yet, no offer goes."
+        hint = (
+            "Let both have an hour in common, or bring the package chinesecalendar up to date before the year begins."
+        )
+        problems.append(Warning(problem, hint=hint, id="renewal.W033"))
     if settings.MARKETING_GAP_HOURS < 0:
         problem = f"MARKETING_GAP_HOURS={settings.MARKETING_GAP_HOURS} is no length of time."
         problems.append(Error(problem, hint="Use 0 or more hours.", id="renewal.E032"))

@@ -74,6 +74,7 @@ def test_a_shifted_clock_is_refused_in_production(settings: Any) -> None:
 
 WORKING, REST = ("QUIET_BEFORE_HOUR", "QUIET_FROM_HOUR"), ("QUIET_REST_BEFORE_HOUR", "QUIET_REST_FROM_HOUR")
 ORDER = "the first before the second."
+NO_COMMON = "Working days and days off share no hour: in a year whose holidays are not known yet, no offer goes."
 FORBIDDEN = "which the law forbids for SMS."
 
 
@@ -86,7 +87,9 @@ def said(names: tuple[str, str], hours: tuple[int, int]) -> str:
     [
         (WORKING, (8, 22), None),
         (REST, (8, 22), None),
-        (REST, (0, 0), None),  # days off are silent
+        (REST, (0, 0), ("renewal.W033", NO_COMMON)),  # days off are silent
+        (REST, (21, 22), ("renewal.W033", NO_COMMON)),
+        (REST, (20, 22), None),
         (WORKING, (9, 9), ("renewal.E030", f"{' and '.join(WORKING)} are both 9, so nothing would ever be sent.")),
         *(
             (names, hours, ("renewal.E030", f"{said(names, hours)} are no hours of a day, {ORDER}"))
