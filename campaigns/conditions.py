@@ -15,7 +15,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext_lazy
 
-from campaigns import happened, moods
+from campaigns import agreeing, happened, moods
 from campaigns.grammar import (
     BadRule,
     Bound,
@@ -30,8 +30,8 @@ from campaigns.grammar import (
     shown,
 )
 from campaigns.models import NameList
-from tenants import consents, tags
-from tenants.models import Building, Consent, Feature, Lease, Unit
+from tenants import tags
+from tenants.models import Building, Feature, Lease, Unit
 
 # All of them are there; LEFT lets the planner leave out those of which a rule asks nothing.
 JOINS_SQL = """
@@ -183,10 +183,6 @@ def _naming(key: str, names: Callable[[], dict[str, Any]], sql: str, value: str,
     )
 
 
-_CONSENT_SQL = f"({consents.CURRENT_SQL}) consent WHERE consent.purpose = {{name}}"
-# Who chose the version that knows nothing about them agrees to no profile, whatever they agreed to before.
-_AGREES_SQL = f"""consent.granted AND (
-    consent.purpose <> '{Consent.Purpose.PROFILING}' OR consent.tenant_id NOT IN ({consents.GENERAL_SQL}))"""
 _LISTED_SQL = """
     FROM campaigns_listed listed
     JOIN campaigns_namelist named ON named.id = listed.list_id AND named.code = {name}
@@ -214,13 +210,7 @@ LEAVES: dict[str, Leaf] = {
     ),
     "feature": _comparing("feature", FEATURES),
     "lease": _comparing("lease", LEASE),
-    "consent": _naming(
-        "consent",
-        lambda: {purpose.value: purpose.label for purpose in Consent.Purpose},
-        consents.AGREED_SQL.replace("{purpose}", "{name}"),
-        f"SELECT {_AGREES_SQL} FROM {_CONSENT_SQL} AND consent.tenant_id = subject.tenant_id",  # noqa: S608
-        gettext_lazy("agrees to %(name)s"),
-    ),
+    "consent": agreeing.LEAF,
     "moods": moods.LEAF,
     "events": happened.LEAF,
 }

@@ -31,17 +31,16 @@ DAY: Schema = {"type": "string", "format": "date"}
 def schema() -> Schema:
     """The schema of a rule, draft 2020-12."""
     group = {"type": "array", "minItems": 1, "items": _ref("rule")}
-    named = {
-        "tag": sorted(tags.TAGS),
-        "consent": [purpose.value for purpose in Consent.Purpose],
-    }
     fields = {"feature": FEATURES, "lease": LEASE}
-    conditions = [_object({name: {"enum": values}}) for name, values in named.items()]
+    purposes = [purpose.value for purpose in Consent.Purpose]
+    conditions = [_object({"tag": {"enum": sorted(tags.TAGS)}})]
+    # Which channels there are is a setting.
+    conditions.append(_object({"consent": {"enum": purposes}}, {"channel": TEXT}))
     conditions.append(_object({"list": TEXT}))
     conditions.append(_moods())
     conditions += [_compares(kind, name, what) for kind, of in fields.items() for name, what in of.items()]
     conditions += [_asks(kind) for kind in KINDS]
-    assert set(LEAVES) == {*named, *fields, "list", "moods", "events"}  # noqa: S101 - a new kind of condition is to stand here too
+    assert set(LEAVES) == {*fields, "tag", "consent", "list", "moods", "events"}  # noqa: S101 - a new kind of condition is to stand here too
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A rule: it selects tenants",

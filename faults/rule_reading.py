@@ -53,6 +53,16 @@ class Stay:
 
 
 @dataclass
+class Said:
+    """Somebody's yes or no to a purpose, on a channel or on any."""
+
+    purpose: str
+    channel: str
+    granted: bool
+    at: datetime
+
+
+@dataclass
 class Person:
     """Somebody with all there is to know of them; `stays` in the order of their first days."""
 
@@ -61,7 +71,9 @@ class Person:
     events: list[Happened] = field(default_factory=list)
     features: dict[str, Any] = field(default_factory=dict)
     tags: set[str] = field(default_factory=set)
-    consents: set[str] = field(default_factory=set)
+    said: list[Said] = field(default_factory=list)
+    is_general: bool = False  # chose the version that knows nothing about them
+    house: str = ""  # the first channel of the house
     lists: set[str] = field(default_factory=set)
 
 
@@ -76,7 +88,7 @@ def selects(rule: dict[str, Any], person: Person, today: date) -> bool:
         case {"tag": tag}:
             return tag in person.tags
         case {"consent": purpose}:
-            return purpose in person.consents
+            return agrees(person, purpose, rule.get("channel", person.house))
         case {"list": code}:
             return code in person.lists
         case {"feature": name}:
@@ -88,6 +100,15 @@ def selects(rule: dict[str, Any], person: Person, today: date) -> bool:
         case {"events": _kind}:
             return happened(rule, person, today)
     raise AssertionError(rule)
+
+
+def agrees(person: Person, purpose: str, channel: str) -> bool:
+    """The latest word decides, of those on any channel and on this one; at one moment a no is stronger."""
+    if purpose == "profiling" and person.is_general:
+        return False
+    heard = [each for each in person.said if each.purpose == purpose and each.channel in ("any", channel)]
+    latest = [each.granted for each in heard if each.at == max(every.at for every in heard)]
+    return bool(latest) and all(latest)
 
 
 def compares(found: Any, op: str, value: Any) -> bool:

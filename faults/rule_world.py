@@ -14,19 +14,21 @@ from decimal import Decimal
 from typing import Any
 
 from dateutil.relativedelta import relativedelta
+from django.conf import settings
 
 from campaigns.models import ListChange, Listed, NameList
 from connectors.records import EventRecord, Kind
-from faults.rule_reading import DAY, Happened, Person, Stay, bounds, start
+from faults.rule_reading import DAY, Happened, Person, Said, Stay, bounds, start
 from tenants import ingest
 from tenants.models import Consent, Feature, Tenant, TenantTag
-from tests.makers import make_building, make_lease, make_tenant, make_unit
+from tests.makers import NOW, make_building, make_lease, make_tenant, make_unit
 
 Rule = dict[str, Any]
 Dice = random.Random
 
 TODAY = date(2025, 12, 1)  # a Monday, and the first of a month
 LEARNT = datetime(2025, 12, 4, 2, 0, tzinfo=UTC)  # when the last of what happened has been told
+AT_FIRST = NOW - timedelta(days=300)  # when those who were made to agree did
 SECOND = timedelta(seconds=1)
 OPS = ["=", "!=", "<", "<=", ">", ">="]
 TAGS = ["social", "kitchen_regular", "mood_flat"]
@@ -92,7 +94,8 @@ def crowd(dice: Dice, windows: list[Rule], *, n: int = 14) -> list[Person]:
         held = {purpose for purpose in PURPOSES if dice.random() < 0.5}
         tenant = make_tenant(consents=tuple(sorted(held)))
         rows = [tenant, make_tenant(consents=(), merged_into=tenant)] if dice.random() < 0.3 else [tenant]
-        person = Person(tenant.pk, consents=held)
+        person = Person(tenant.pk, house=settings.CHANNELS[0])
+        person.said = [Said(purpose, "any", True, AT_FIRST) for purpose in held]
         _change_mind(dice, person, rows)
         _let(dice, person, rows)
         _know(dice, person, rows)
@@ -116,19 +119,24 @@ def crowd(dice: Dice, windows: list[Rule], *, n: int = 14) -> list[Person]:
 
 
 def _change_mind(dice: Dice, person: Person, rows: list[Any]) -> None:
-    """A later line of the ledger, on any row of the person, is the one that counts."""
+    """Later lines of the ledger, on any row of the person and for any channel, some of them at one moment."""
+    lines = set()
     for purpose in PURPOSES:
-        if dice.random() < 0.3:
-            granted = dice.random() < 0.5
-            at = LEARNT - timedelta(days=dice.randint(10, 100))
+        for _each in range(dice.choice([0, 0, 1, 2, 3])):
+            channel = dice.choice(["any", *_channels()])
+            row, at = dice.choice(rows), LEARNT - timedelta(days=dice.choice([10, 20, 100]))
+            if (row.pk, purpose, channel, at) in lines:
+                continue  # the ledger keeps the first
+            lines.add((row.pk, purpose, channel, at))
+            said = Said(purpose, channel, dice.random() < 0.5, at)
             Consent.objects.create(
-                tenant=dice.choice(rows), purpose=purpose, channel="any", granted=granted, at=at,
+                tenant=row, purpose=purpose, channel=channel, granted=said.granted, at=at,
                 text_version="2025-01", proof="入住登记", recorded_at=at,
             )  # fmt: skip
-            (person.consents.add if granted else person.consents.discard)(purpose)
+            person.said.append(said)
     if dice.random() < 0.2:  # who wants the general version agrees to no profile
         Tenant.objects.filter(pk=dice.choice(rows).pk).update(general_version=True)
-        person.consents.discard("profiling")
+        person.is_general = True
 
 
 def _let(dice: Dice, person: Person, rows: list[Any]) -> None:
@@ -278,7 +286,12 @@ def rule(dice: Dice, windows: list[Rule], *, levels: int = 3) -> Rule:
 
 def _named(dice: Dice, windows: list[Rule]) -> Rule:
     kind, codes = dice.choice([("tag", TAGS), ("consent", PURPOSES), ("list", LISTS)])
-    return {kind: dice.choice(codes)}
+    way = {"channel": dice.choice(_channels())} if kind == "consent" and dice.random() < 0.5 else {}
+    return {kind: dice.choice(codes), **way}
+
+
+def _channels() -> list[str]:
+    return [settings.CHANNELS[0], "sms", "jpush"]
 
 
 def _figure(dice: Dice, windows: list[Rule]) -> Rule:

@@ -139,7 +139,10 @@ def _node(rule: Rule, at: str, place: str, number: str, holds: str) -> Node:
         node.lines.append(Line(place, [_select(f"{at}.name", _("Tag"), names, rule[kind])]))
     elif kind == "consent":
         purposes = {purpose.value: purpose.label for purpose in Consent.Purpose}
-        node.lines.append(Line(place, [_select(f"{at}.name", _("Purpose"), purposes, rule[kind])]))
+        ways = ruleedits.channels(rule.get("channel", ""))
+        choices = [_select(f"{at}.name", _("Purpose"), purposes, rule[kind])]
+        choices.append(_select(f"{at}.channel", _("Channel"), ways, rule.get("channel", "")))
+        node.lines.append(Line(place, choices))
     elif kind == "list":
         lists = ruleedits.lists(rule[kind])
         node.lines.append(Line(place, [_select(f"{at}.name", _("List of names"), lists, rule[kind])]))

@@ -9,12 +9,14 @@ from collections.abc import Callable
 from copy import deepcopy
 
 from django.db.models import Q
+from django.utils.translation import gettext as _
 
 from campaigns.conditions import FEATURES, LEASE, LEAVES
 from campaigns.grammar import OPS, Field, Rule
 from campaigns.kinds import KINDS, TIME
 from campaigns.models import NameList
-from tenants import tags
+from connectors.channels import title
+from tenants import consents, tags
 from tenants.models import Consent
 
 GROUPS = ("all", "any")
@@ -207,6 +209,12 @@ def lists(chosen: str = "") -> dict[str, str]:
     """The lists of names that can be chosen, and the one that is, code and name."""
     there = NameList.objects.filter(Q(removed_at=None) | Q(code=chosen)).order_by("name")
     return dict(there.values_list("code", "name"))
+
+
+def channels(chosen: str = "") -> dict[str, str]:
+    """The channels on which a consent can be asked for: the house's, and the one that is chosen; code and name."""
+    names = dict.fromkeys([*consents.offer_channels(), *filter(None, [chosen])])
+    return {"": _("the channel of the message"), **{name: title(name) for name in names}}
 
 
 def fields_of(kind: str) -> dict[str, Field]:

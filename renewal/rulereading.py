@@ -79,8 +79,11 @@ class _Reader:
             return ruleedits.plain(kind)
         if kind == "events":
             return self.events(at)
-        if kind in ("tag", "consent", "list"):
+        if kind in ("tag", "list"):
             return {kind: self.text(f"{at}.name")}
+        if kind == "consent":
+            channel = self.text(f"{at}.channel")
+            return {kind: self.text(f"{at}.name"), **({"channel": channel} if channel else {})}
         if kind == "moods":
             moods = [mood.strip()[:MAX_TEXT] for mood in self.form.getlist(f"{at}.moods")[:MOST_PARTS]]
             return {"moods": moods, "bills": number(self.text(f"{at}.bills")), **self.perhaps(f"{at}.at_least")}

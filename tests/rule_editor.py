@@ -20,7 +20,8 @@ class Form(HTMLParser):
         self.fields: dict[str, list[str]] = {}
         self.offers: dict[str, dict[str, str]] = {}
         self.buttons: list[str] = []
-        self.select, self.option = "", ""
+        self.select = ""
+        self.option: str | None = None
         self.feed(html)
         for name, offered in self.offers.items():
             self.fields.setdefault(name, list(offered)[:1])  # a browser chooses the first
@@ -44,10 +45,10 @@ class Form(HTMLParser):
     def handle_endtag(self, tag: str) -> None:
         if tag == "select":
             self.select = ""
-        self.option = self.option if tag != "option" else ""
+        self.option = self.option if tag != "option" else None
 
     def handle_data(self, data: str) -> None:
-        if self.select and self.option:
+        if self.select and self.option is not None:
             self.offers[self.select][self.option] += data
 
 

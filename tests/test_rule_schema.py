@@ -59,10 +59,15 @@ def test_what_is_wrong_is_none(kind: str, question: Any, sentence: str) -> None:
 
 def test_the_code_and_the_schema_name_the_same_conditions() -> None:
     said = {"tag": "social"}, {"consent": "marketing"}, {"feature": "gym_365", "op": ">", "value": 1}
-    more = {"list": "list-1"}, {"moods": ["soso", "bad"], "bills": 3, "at_least": 2}
+    more = (
+        {"list": "list-1"},
+        {"consent": "marketing", "channel": "sms"},
+        {"moods": ["soso", "bad"], "bills": 3, "at_least": 2},
+    )
     for rule in (*said, *more, {"lease": "building", "op": "in", "value": ["B1"]}):
         assert VALIDATOR.is_valid(rule)
         assert not VALIDATOR.is_valid(rule | {"extra": 1})
     assert not VALIDATOR.is_valid({"feature": "gym_365", "op": ">", "value": "1"})
     assert not VALIDATOR.is_valid({"moods": ["soso", "soso"], "bills": 3})
+    assert not VALIDATOR.is_valid({"consent": "marketing", "channel": 5})
     assert not VALIDATOR.is_valid({"all": []})

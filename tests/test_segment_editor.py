@@ -12,9 +12,9 @@ from django.test import Client
 
 from campaigns import segments
 from campaigns.models import NameList, Segment, SegmentVersion
-from tenants import clock
+from tenants import clock, consents
 from tenants.tags import TAGS
-from tests.makers import NOW, make_building, make_lease, make_user
+from tests.makers import NOW, TODAY, make_building, make_lease, make_tenant, make_user
 from tests.rule_editor import Editor
 from tests.test_segment_pages import NIGHTS, client_of, get, plain, report, resident, segment, tagged, text_of
 
@@ -97,6 +97,29 @@ def test_known_values_are_chosen_by_their_names_and_stored_as_codes() -> None:
     editor.fill("r.0.where.0.value", "gym", "laundry")
     assert editor.draft["all"][0]["where"] == [{"field": "facility", "op": "in", "value": ["gym", "laundry"]}]
     assert editor.words[0] == "近 365 天设施预约（设施为其中之一：健身房 / 洗衣房） ≥ 1"
+
+
+def test_a_consent_is_asked_on_a_channel_or_on_that_of_the_message(settings: Any) -> None:
+    settings.CHANNELS = ["sms", "jpush", "erp"]
+    app, anywhere = (make_lease(make_tenant(consents=())).tenants.get() for _each in range(2))
+    for person, channel in ((app, "jpush"), (anywhere, "any")):
+        facts: dict[str, Any] = {"at": NOW, "text_version": "x", "proof": "x", "now": NOW}
+        consents.record(person, purpose="marketing", channel=channel, granted=True, **facts)
+    editor = Editor(client_of("hq"), NEW)
+    editor.press("add r condition")
+    editor.fill("r.0.kind", "consent")
+    assert editor.draft == {"all": [{"consent": "marketing"}]}
+    assert editor.form.offers["r.0.channel"] == {"": "消息所走的渠道", "sms": "短信", "jpush": "App 推送"}
+    assert segments.members(editor.draft, today=TODAY) == [anywhere.pk]
+    editor.fill("r.0.channel", "jpush")
+    assert editor.draft == {"all": [{"consent": "marketing", "channel": "jpush"}]}
+    assert editor.words[0] == "同意续租优惠（App 推送）"
+    assert segments.members(editor.draft, today=TODAY) == [app.pk, anywhere.pk]
+    settings.CHANNELS = ["sms"]  # what was chosen stays, though the house has it no longer
+    editor.fill("r.0.name", "marketing")
+    assert editor.draft == {"all": [{"consent": "marketing", "channel": "jpush"}]}
+    editor.fill("r.0.channel", "")
+    assert editor.draft == {"all": [{"consent": "marketing"}]}
 
 
 def test_moods_and_lists_are_chosen_by_their_names() -> None:

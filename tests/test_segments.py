@@ -268,6 +268,11 @@ def test_a_merged_person_counts_once_with_all_their_stays() -> None:
 
 
 SENTENCES = [
+    (
+        {"consent": "marketing", "channel": "jpush"},
+        "同意续租优惠（App 推送）",
+        "agrees to renewal offers (push to the app)",
+    ),
     ({"tag": "social"}, "有“社交活跃型”标签", "tagged “socially active”"),
     (
         {
@@ -374,6 +379,11 @@ BAD_RULES = [
     ({"lease": "building", "op": "in", "value": "B1"}, "rule: the value of “in” is a list of 1 to 100 texts."),
     ({"tag": "social", "_connector": "OR 1=1"}, "rule: “_connector” does not belong here."),
     ({"consent": "marketing'; --"}, "rule: there is no consent “marketing'; --”."),
+    ({"consent": ["marketing"]}, "rule: there is no consent “['marketing']”."),
+    ({"consent": "marketing", "channel": "pigeon"}, "rule: there is no channel “pigeon”."),
+    ({"consent": "marketing", "channel": "wecom"}, "rule: there is no channel “wecom”."),  # one for staff
+    ({"consent": "marketing", "channel": None}, "rule: there is no channel “None”."),
+    ({"tag": "social", "channel": "sms"}, "rule: “channel” does not belong here."),
     ({"list": "nobody"}, "rule: there is no list “nobody”."),
     ({"lease": "state", "op": ">", "value": "over"}, "rule: “>” does not fit “state”; these do: = != in."),
     ({"moods": [], "bills": 3}, NO_MOODS),
