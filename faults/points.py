@@ -119,7 +119,7 @@ def _drain_one(point: str, how: str, tell: int) -> None:
 
     try:
         install(point, lambda: os.kill(os.getpid(), signal.Signals[f"SIG{how}"]))
-        counts = outbox.drain(now=clock.now(), limit=1)
+        counts = outbox.drain(now=clock.now, limit=1)
         os.write(tell, json.dumps(counts).encode())
         os._exit(0)
     finally:

@@ -36,10 +36,10 @@ def _campaign(seed: int, times: int) -> dict[str, Any]:
     still_ours = claiming.still_ours
     waiting: list[tuple[Lease, str]] = []
 
-    def at_the_last_moment(claims: list[claiming.Claim], *, channel: str) -> set[claiming.Claim]:
+    def at_the_last_moment(claims: list[claiming.Claim], *, channel: str, now: Any) -> set[claiming.Claim]:
         while waiting:
             _withdraw(*waiting.pop())
-        return still_ours(claims, channel=channel)
+        return still_ours(claims, channel=channel, now=now)
 
     with mail.provider("pager", seed=seed) as service:
         leases = [make_lease(last_day=TODAY + timedelta(days=25)) for _ in range(times + times // 4)]

@@ -21,7 +21,7 @@ TICKS = "ticks"
 def drain_in_one_transaction(**kwargs: Any) -> None:
     """S4's protection off: a claim is not committed before its message goes."""
     with transaction.atomic():
-        outbox.drain(now=clock.now())
+        outbox.drain(now=clock.now)
 
 
 @shared_task(name="faults.tick")
@@ -30,7 +30,7 @@ def tick(**kwargs: Any) -> None:
     with Redis.from_url(settings.REDIS_URL) as redis:
         redis.incr(TICKS)
     days.run_if_due(now=clock.now())
-    outbox.drain(now=clock.now())
+    outbox.drain(now=clock.now)
 
 
 @shared_task(name="faults.tick_without_lock")

@@ -6,6 +6,7 @@ may move it, and a system check refuses a moved clock elsewhere.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -14,6 +15,8 @@ from django.conf import settings
 from tenants.models import Clock
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
+# What tells the moment to a verb that takes long: `now` at an edge. One that stands still makes it repeatable.
+Now = Callable[[], datetime]
 
 
 class ClockIsReal(Exception):

@@ -13,7 +13,7 @@ ROUNDS = 50  # of 200 messages; the sweep comes back in seconds
 def drain_outbox(**kwargs: Any) -> None:
     """Nothing that is due waits any more."""
     for _round in range(ROUNDS):
-        if not any(outbox.drain(now=clock.now()).values()):
+        if not any(outbox.drain(now=clock.now).values()):
             break
 
 

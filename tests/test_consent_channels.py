@@ -89,10 +89,10 @@ def test_a_refusal_between_claim_and_call_moves_it_on(service: PagerService, mon
     offer(tenant, route=["pager", "phone"])
     still_ours = claiming.still_ours
 
-    def and_refused_meanwhile(claims: Any, *, channel: str) -> Any:
+    def and_refused_meanwhile(claims: Any, *, channel: str, now: Any) -> Any:
         if channel == "pager":
             refuse(tenant, "pager")
-        return still_ours(claims, channel=channel)
+        return still_ours(claims, channel=channel, now=now)
 
     monkeypatch.setattr(claiming, "still_ours", and_refused_meanwhile)
     outbox.drain(now=NOW)

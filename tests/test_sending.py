@@ -175,9 +175,9 @@ def test_a_refusal_while_the_message_is_claimed_still_holds_it_back(service: Pag
     tenant = make_tenant()
     outbox.post(offer(tenant), now=NOW)
     (claim,), _settled = claiming.claim(Pager, now=NOW, limit=10)
-    assert claiming.still_ours([claim], channel="pager") == {claim}
+    assert claiming.still_ours([claim], channel="pager", now=NOW) == {claim}
     consents.refuse_marketing(tenant, now=NOW, proof="R")
-    assert claiming.still_ours([claim], channel="pager") == set()
+    assert claiming.still_ours([claim], channel="pager", now=NOW) == set()
 
 
 @pytest.mark.parametrize("channel", ["pager", "*"])
@@ -185,7 +185,7 @@ def test_a_stop_holds_back_what_is_claimed_already(service: PagerService, channe
     outbox.post(offer(make_tenant()), now=NOW)
     (claim,), _settled = claiming.claim(Pager, now=NOW, limit=10)
     gates.stop(channel, by=None, why="", now=NOW)
-    assert claiming.still_ours([claim], channel="pager") == set()
+    assert claiming.still_ours([claim], channel="pager", now=NOW) == set()
 
 
 def test_a_signature_while_the_message_is_claimed_holds_it_back(service: PagerService) -> None:
@@ -193,7 +193,7 @@ def test_a_signature_while_the_message_is_claimed_holds_it_back(service: PagerSe
     outbox.post(offer(lease.tenants.get(), lease_id=lease.pk, stops_on_answer=True), now=NOW)
     (claim,), _settled = claiming.claim(Pager, now=NOW, limit=10)
     outbox.cancel_for_lease(lease, reason="signed", now=NOW)
-    assert claiming.still_ours([claim], channel="pager") == set()
+    assert claiming.still_ours([claim], channel="pager", now=NOW) == set()
 
 
 def test_a_notice_holds_for_what_was_claimed_when_it_came(
@@ -204,9 +204,9 @@ def test_a_notice_holds_for_what_was_claimed_when_it_came(
     outbox.post(offer(lease.tenants.get(), lease_id=lease.pk, stops_on_answer=True), now=NOW)
     still_ours = claiming.still_ours
 
-    def noticed_meanwhile(claims: Any, *, channel: str) -> Any:
+    def noticed_meanwhile(claims: Any, *, channel: str, now: Any) -> Any:
         outbox.cancel_for_lease(lease, reason="notice given", now=NOW)
-        return still_ours(claims, channel=channel)
+        return still_ours(claims, channel=channel, now=now)
 
     with monkeypatch.context() as patch:
         patch.setattr(claiming, "still_ours", noticed_meanwhile)

@@ -17,7 +17,7 @@ from django.db import connection, transaction
 
 from connectors.channels import Channel
 from tenants.models import Message
-from tenants.outbox import rules
+from tenants.outbox import hours, rules
 
 # What is left of the claim when its message is handed over: more than any channel's whole time-out.
 LEFT = 1 / 4
@@ -60,6 +60,7 @@ CLAIM = """
 STILL_OURS = """
     SELECT id, attempt FROM tenants_message
     WHERE id = ANY(%(ids)s) AND state = 'sending' AND NOT recalled
+      AND deadline > %(now)s AND klass <> ALL(%(shut)s::text[])
       AND lease_until > clock_timestamp() + make_interval(secs => %(left)s)
       AND NOT EXISTS (SELECT FROM tenants_pause WHERE channel IN ('*', %(channel)s))
 """
@@ -130,12 +131,19 @@ def _settle(cursor: Any, verdicts: dict[int, rules.Verdict], *, now: datetime) -
     cursor.execute(SETTLE, {"ids": list(verdicts), **columns, "now": now})
 
 
-def still_ours(claims: Sequence[Claim], *, channel: str) -> set[Claim]:
-    """The claims whose messages may be handed over this very moment: nobody refused, stopped or took them meanwhile."""
-    ids = [claim.message for claim in claims]
-    left = settings.OUTBOX_CLAIM_SECONDS * LEFT
+def still_ours(claims: Sequence[Claim], *, channel: str, now: datetime) -> set[Claim]:
+    """The claims whose messages may be handed over this very moment.
+
+    Nobody refused, stopped or took them meanwhile, and neither their deadline nor the last of their hours has come.
+    """
+    asked: dict[str, Any] = {
+        "ids": [claim.message for claim in claims],
+        "channel": channel,
+        "now": now,
+        "shut": hours.shut(now),
+    }
     with connection.cursor() as cursor:
-        cursor.execute(STILL_OURS, {"ids": ids, "channel": channel, "left": left})
+        cursor.execute(STILL_OURS, {**asked, "left": settings.OUTBOX_CLAIM_SECONDS * LEFT})
         ours = {Claim(*row) for row in cursor.fetchall()}
     return ours.intersection(claims)
 

@@ -52,6 +52,11 @@ def widest(klass: str) -> tuple[int, int]:
     return min(first for first, _end in some), max(end for _first, end in some)
 
 
+def shut(now: datetime) -> list[str]:
+    """The classes of which nothing may go at that moment."""
+    return [klass for klass in ("marketing", "service") if opens(klass, now) > now]
+
+
 def opens(klass: str, moment: datetime, *, wanted: tuple[int, int] | None = None) -> datetime:
     """`moment` itself where the class may go then; else the next moment at which it may.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from datetime import datetime, timedelta
 from functools import partial
@@ -10,6 +11,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from connectors.channels import Answer, Channel, Outcome
+from tenants.clock import Now
 from tenants.models import Message
 from tenants.outbox import envelopes, rules
 from tenants.outbox.calling import Calls
@@ -23,13 +25,30 @@ ASK_AT_LEAST = timedelta(hours=1)
 PROVED_ABSENT = {Outcome.NOT_SENT, Outcome.NO_RECIPIENT, Outcome.OPTED_OUT}
 
 
-def resolve(way: Channel, calls: Calls, *, now: datetime, limit: int) -> Counter[str]:
-    """What is unknown on this channel and due to be asked has been asked about; counts of what was cleared up."""
+def resolve(way: Channel, calls: Calls, *, now: Now, until: float, limit: int) -> Counter[str]:
+    """What is unknown on this channel and due to be asked has been asked about; counts of what was cleared up.
+
+    A few are asked about at a time: where asking may deliver, each is judged right before. Nothing more is asked
+    about from `until` on (`time.monotonic`).
+    """
+    counts: Counter[str] = Counter()
+    left = limit
+    while left > 0:
+        asked, cleared_up = _resolve_some(way, calls, now=now(), limit=min(calls.most, left))
+        counts += cleared_up
+        left -= asked
+        if not asked or time.monotonic() >= until:
+            break
+    return counts
+
+
+def _resolve_some(way: Channel, calls: Calls, *, now: datetime, limit: int) -> tuple[int, Counter[str]]:
+    """How many were asked about, and counts of what was cleared up."""
     counts: Counter[str] = Counter()
     due = Message.objects.filter(state=State.UNKNOWN, channel=way.name, not_before__lte=now)
     numbers = dict(due.order_by("not_before", "pk").values_list("pk", "attempt")[:limit])
     if not numbers:
-        return counts
+        return 0, counts
     sealed = envelopes.seal(numbers, type(way), now=now)
     for message, reason in _not_to_be_asked(way, list(numbers), now=now).items():
         del sealed[message]
@@ -40,7 +59,7 @@ def resolve(way: Channel, calls: Calls, *, now: datetime, limit: int) -> Counter
         calls.begin([Claim(message, numbers[message])], partial(_ask, way, one))
     for group, answers in calls.answers(all=True):
         counts += _settle(way, group[0], sealed[group[0].message], answers[0], now=now)
-    return counts
+    return len(numbers), counts
 
 
 def _ask(way: Channel, one: Sealed) -> list[Answer]:

@@ -120,7 +120,7 @@ def judge(ids: list[int], *, channel: str, now: datetime) -> dict[int, Verdict]:
 
 def _watched(now: datetime) -> list[str]:
     """The classes of which no message may go now for what it is alone: all of theirs are looked at."""
-    shut = [klass for klass in ("marketing", "service") if hours.opens(klass, now) > now]
+    shut = hours.shut(now)
     return shut if settings.MARKETING_PER_MONTH > 0 else [*shut, "marketing"]
 
 
