@@ -50,7 +50,8 @@ def effect(rest: dict[str, int], held_out: dict[str, int]) -> dict[str, Any]:
     """Renewal rates of the leases, by outcome, that could hear offers and of those held out, and their difference.
 
     "difference" is rest less held out, with Newcombe's 95 % interval from the two Wilson intervals (1998, method 10);
-    "renewals" is that times the leases of the rest: how many renewed who would not have.
+    "renewals" is that times the leases of the rest: how many renewed who would not have. "is_unclear" where the
+    interval has zero in it, so that chance alone may have made the difference.
     """
     rates = {"rest": renewal_rate(rest)["rate"], "held_out": renewal_rate(held_out)["rate"]}
     one, other = ((each["k"], each["n"]) for each in rates.values())
@@ -59,7 +60,9 @@ def effect(rest: dict[str, int], held_out: dict[str, int]) -> dict[str, Any]:
         triple = difference(*one, *other)
         found["difference"] = dict(zip(("rate", "low", "high"), (round(each, 6) for each in triple), strict=True))
         found["renewals"] = {name: round(each * one[1]) for name, each in found["difference"].items()}
-    return {**found, "is_too_few": min(one[1], other[1]) < TOO_FEW}
+    apart = found["difference"]
+    is_unclear = apart is not None and apart["low"] <= 0 <= apart["high"]
+    return {**found, "is_too_few": min(one[1], other[1]) < TOO_FEW, "least": TOO_FEW, "is_unclear": is_unclear}
 
 
 def renewal_rate(outcomes: dict[str, int]) -> dict[str, Any]:

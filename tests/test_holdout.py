@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import IntegrityError, connection, transaction
+from django.template.loader import render_to_string
 
 from campaigns import pushes, rehearsing
 from campaigns.models import Push
@@ -243,3 +245,26 @@ def test_from_thirty_on_each_side_it_is_not_too_few() -> None:
     enough = figures.effect({"renewed": 60, "left": 40}, {"renewed": 10, "left": 20})
     assert not enough["is_too_few"]
     assert enough["renewals"]["rate"] == 27
+
+
+def panel(rest: dict[str, int], held_out: dict[str, int]) -> str:
+    """What the dashboard says of leases by outcome: words, without marks."""
+    html = render_to_string("staff/effect.html", {"effect": figures.effect(rest, held_out)})
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html))
+
+
+def test_the_panel_states_the_difference_in_percentage_points_or_says_that_it_cannot() -> None:
+    # Newcombe's first example: 56 of 70 less 48 of 80, 5.24 to 33.39 points.
+    clear = panel({"renewed": 56, "left": 14}, {"renewed": 48, "left": 32})
+    assert "一年多续 14 份（4 至 23）" in clear
+    assert "相差 +20.0 个百分点（95% 区间 +5.2 至 +33.4）" in clear
+    assert "偶然" not in clear
+    # From statsmodels: confint_proportions_2indep(600, 1000, 28, 50, method="newcomb") is -0.0920 to 0.1802.
+    small = panel({"renewed": 600, "left": 400}, {"renewed": 28, "left": 22})
+    assert "触达的效果：差距太小，分不清是不是偶然" in small
+    assert "相差 +4.0 个百分点（95% 区间 −9.2 至 +18.0） · 仅凭偶然也会差这么多，还看不出触达有没有作用" in small
+    assert "一年多续" not in small
+    few = panel({"renewed": 60, "left": 40}, {"renewed": 10, "left": 19})
+    assert "租约太少，还不能下结论" in few
+    assert "有一边不足 30 份租约，差距还说明不了什么。" in few
+    assert "百分点" not in few

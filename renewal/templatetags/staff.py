@@ -46,6 +46,13 @@ def interval(share: dict[str, Any]) -> str:
 
 
 @register.filter
+def percentage_points(apart: float) -> str:
+    """A difference of two shares in percentage points, with its sign: +8.3, −0.4, 0.0."""
+    said = f"{apart * 100:+.1f}"
+    return "0.0" if said in ("+0.0", "-0.0") else said.replace("-", "−")
+
+
+@register.filter
 def points(rate: float | None) -> str:
     """A share as a CSS length along a scale of 0 to 100 %."""
     return f"{(rate or 0) * 100:.2f}%"
