@@ -87,6 +87,7 @@ def unfold(operator: str, brand: str) -> dict[str, Any]:
             _tabs(
                 ("staff-pushes", _("Pushes"), PEOPLE),
                 ("tenants.message", _("Everything sent"), PEOPLE),
+                ("staff-touchpoints", _("Touchpoints"), PEOPLE),
                 of="campaigns.push",
             ),
             _tabs(

@@ -28,6 +28,7 @@ from renewal.views import (
     switches,
     templates,
     touch,
+    touchpoints,
     uploads,
 )
 
@@ -126,6 +127,13 @@ urlpatterns = [
     path("admin/pushes/switch/", switches.switch_view, name="staff-pushes-switch"),
     path("admin/pushes/<int:pk>/", switches.story_view, name="staff-pushes-one"),
     path("admin/pushes/<int:pk>/decide/", switches.decide_view, name="staff-pushes-decide"),
+    path("admin/touchpoint/", touchpoints.listing_view, name="staff-touchpoints"),
+    path("admin/touchpoint/new/", touchpoints.form_view, name="staff-touchpoint-new"),
+    path("admin/touchpoint/<int:pk>/", touchpoints.one_view, name="staff-touchpoint"),
+    path("admin/touchpoint/<int:pk>/edit/", touchpoints.form_view, name="staff-touchpoint-edit"),
+    path("admin/touchpoint/<int:pk>/look/", touchpoints.look_view, name="staff-touchpoint-look"),
+    path("admin/touchpoint/<int:pk>/sheet/", touchpoints.sheet_view, name="staff-touchpoint-sheet"),
+    path("admin/touchpoint/<int:pk>/qr.svg", touchpoints.code_view, name="staff-touchpoint-code"),
     path("admin/", admin.site.urls),
     path("r/", include(letter)),
     path("t/", include(public)),

@@ -13,6 +13,7 @@ from renewal import days
 from tenants import clock
 from tests.makers import NOW, make_user
 from tests.test_pushes_page import world
+from tests.touch import make_touchpoint
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -22,7 +23,8 @@ PAGES = (
     "segment/{segment}/edit/",
     "playbook/", "playbook/new/", "playbook/{playbook}/", "rehearsal/", "templates/", "templates/new/", "pushes/",
     "experiment/", "experiment/new/",
-    "pushes/list/", "pushes/{push}/", "renewal/case/", "workorders/workorder/", "tenants/message/",
+    "pushes/list/", "pushes/{push}/", "touchpoint/", "touchpoint/new/", "touchpoint/{touchpoint}/?of=clicked",
+    "touchpoint/{touchpoint}/edit/", "renewal/case/", "workorders/workorder/", "tenants/message/",
 )  # fmt: skip
 
 
@@ -33,7 +35,7 @@ def test_no_page_of_the_staff_is_wider_than_a_phone(chromium: Browser, live_serv
     segment = Segment.objects.create(code="end", name="到期", rule={"lease": "days_to_end", "op": "<=", "value": 60})
     ids = {
         "push": push.pk, "tenant": push.tenant_id, "lease": push.lease_id, "segment": segment.pk,
-        "playbook": push.step.playbook_id,
+        "playbook": push.step.playbook_id, "touchpoint": make_touchpoint().pk,
     }  # fmt: skip
     make_user("chief", is_superuser=True, password=make_password("chief"))
     page = chromium.new_page(base_url=live_server.url, locale="zh-CN", viewport={"width": 390, "height": 844})
