@@ -18,6 +18,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from contextlib import suppress
 from datetime import date
 from datetime import time as time_of_day
 from typing import Any, NoReturn
@@ -28,9 +29,10 @@ from django.db import connection
 from django.db.models import F
 from honcho.manager import Manager
 
+from campaigns import touchpoints
 from renewal import embedded
 from tenants import clock
-from tenants.models import Clock, JobRun, LeaseTenant, Message, Tenant, User
+from tenants.models import Building, Clock, JobRun, LeaseTenant, Message, Tenant, User
 
 SAMPLE_TODAY = date(2025, 12, 1)
 
@@ -100,6 +102,7 @@ class Command(BaseCommand):
             clock.set_to(clock.at(SAMPLE_TODAY, start.hour, start.minute))
         self.take("Loading it through its sources", "load_all", str(folder))
         self.take("Running the first day", "run_day")
+        hang_touchpoints()
         user, is_new = User.objects.get_or_create(username="demo", defaults={"is_staff": True, "is_superuser": True})
         if is_new:
             user.set_password("demo")
@@ -171,6 +174,25 @@ class Command(BaseCommand):
   Ctrl-C stops everything; the data stays for the next `make demo`.
 """
         )
+
+
+def hang_touchpoints() -> None:
+    """A few touchpoints of invented partners, with nothing counted yet; the locker's days are drawn by lot."""
+    codes = list(Building.objects.order_by("code").values_list("code", flat=True))[:2]
+    places = [
+        *((f"lift-{code.lower()}", f"{code} 1 号梯", "lift", code, "梯媒屏") for code in codes),
+        ("locker", "快递柜取件页", "locker", "", "柜柜快递柜"),
+        ("payment", "缴费成功页", "payment", "", "安心缴费"),
+        ("bill", "月账单", "bill", "", ""),
+    ]
+    for code, name, kind, building, partner in places:
+        title, line, action = touchpoints.WORDING[touchpoints.Kind(kind)]
+        words = {"title": title, "line": line, "action": action, "origins": "", "key": ""}
+        facts = touchpoints.checked({"name": name, "kind": kind, "building": building, "partner": partner, **words})
+        with suppress(touchpoints.NotSaved):  # it hangs there since an earlier start that was cut short
+            made = touchpoints.make(code, facts, by=None, now=clock.now())
+            if kind == "locker":
+                touchpoints.draw(made.pk, first_day=clock.today(), seed="demo", by=None, now=clock.now())
 
 
 def a_phone() -> int | None:
