@@ -11,14 +11,19 @@ import pytest
 
 from faults import run
 from tests import broker
+from tests.browser import chromium_path
 
 SHARE = 0.1
 # What is left out where mosquitto is missing, with the reason.
 NEED_MOSQUITTO = {"I1", "I5"}
+NEED_CHROMIUM = {"K1"}
 # Short ones whose edges have tests of their own (tests/test_sending.py), those that let a worker die as S1 does, and
 # those that wait for a server, a lease or a season longer than a tenth of them is worth; `make faults` runs them whole.
 ONLY_WHOLE = {"S2", "S3", "S4", "S7", "S8", "S10", "S12", "S13", "Y1"}
+# Shares of their own: of K1 twenty people come, each with a browser.
+SHARES = {"K1": 0.04}
 IN_A_FILE = {
+    "clicks": ("K1",),
     "flood": ("I1", "I4"),
     "intake": ("I2", "I3", "I5", "I8"),
     "kills": ("I6", "S1", "S5"),
@@ -30,7 +35,9 @@ def holds(name: str) -> None:
     """The campaign holds, and does not hold with its protection off."""
     if name in NEED_MOSQUITTO and broker.MOSQUITTO is None:
         pytest.skip(broker.KEEPS_LITTLE)
-    result = run.one(name, os.environ["DATABASE_URL"], seed=run.SEED, share=SHARE)
+    if name in NEED_CHROMIUM and chromium_path() is None:
+        pytest.skip("Chromium was not found")
+    result = run.one(name, os.environ["DATABASE_URL"], seed=run.SEED, share=SHARES.get(name, SHARE))
     assert result is not None, f"{name} broke off"
     assert result["held"], result["counts"]
     assert not result["red"]["held"], f"{name} held without its protection: {result['red']['counts']}"
