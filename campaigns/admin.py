@@ -81,9 +81,7 @@ class PushDesk(Desk):
 
     @display(description=_("wording"), ordering="said__text")
     def wording(self, push: Push) -> str:
-        if push.message:
-            return push.message.text
-        return pushes.wording(push.said.text, last_day=push.lease.last_day, announcement="…")
+        return pushes.read(push)
 
     @display(description=_("state"), ordering="state")
     def shown_state(self, push: Push) -> SafeString:

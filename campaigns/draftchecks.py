@@ -4,11 +4,11 @@ A draft's parts come as plain data with any values in them, as a person typed th
 
     facts   {"lead_days", "starts_on", "leaves_with_segment", "fix_first", "unfixed_percent", "under_way", "note"}
     a step  {"anchor", "days", "on", "ends_from", "ends_to", "kind", "rule", "text", "claims_topic", "templates",
-             "grants"}
+             "general_text", "general_templates", "grants"}
 
 `on` is a day as text or empty, `rule` a rule or nothing, `templates` a code for each channel that has one, `grants` a
-perk's code or empty. What is sound comes back as
-the columns of its table.
+perk's code or empty; the general wording may be left out, and is dropped where nobody could hear it. What is sound
+comes back as the columns of its table.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from campaigns import granting, kinds, pushes, segments, starts
+from campaigns import general, granting, kinds, pushes, segments, starts
 from campaigns.grammar import BadRule
 from campaigns.models import PlaybookVersion, StepVersion
 from campaigns.pushes import wording
@@ -105,7 +105,8 @@ def step(given: dict[str, Any], version: PlaybookVersion, *, known: set[date], t
         said |= _wave(given, version, known=known, today=today)
     else:
         said["days"] = _whole(given["days"], _("The days"), 0, MOST_DAYS, "days")
-    return said | _audience(given) | {"templates": _templates(given)}
+    said |= {**_audience(given), "templates": _templates(given)}
+    return said | _general(given, said, version)
 
 
 def words(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -114,18 +115,10 @@ def words(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _wording(given: Mapping[str, Any]) -> dict[str, Any]:
-    text = " ".join(str(given["text"]).replace("\0", "").split())
     topic = str(given["claims_topic"]).strip()
+    text = _text(given["text"], topic, "text")
     if not text:
         raise NotSaved(_("The wording is empty."), "text")
-    if len(text) > MOST_TEXT:
-        raise NotSaved(_("The wording has %(n)d characters; %(most)d is the most.") % _lengths(text), "text")
-    for braced in BRACED.findall(text):
-        if braced not in NAMES:
-            fault = _("“%(name)s” cannot stand in the wording: only {last_day} and {announcement} are filled in.")
-            raise NotSaved(fault % {"name": braced[:40]}, "text")
-    if "{announcement}" in text and not topic:
-        raise NotSaved(_("The wording names {announcement}, but claims no topic."), "claims_topic")
     if topic and "{announcement}" not in text:
         raise NotSaved(_("An announcement is claimed, so the wording has to name {announcement}."), "text")
     if len(topic) > 32:
@@ -136,11 +129,32 @@ def _wording(given: Mapping[str, Any]) -> dict[str, Any]:
     return {"text": text, "claims_topic": topic}
 
 
-def _templates(given: Mapping[str, Any]) -> dict[str, str]:
-    chosen = {str(channel): str(code) for channel, code in (given.get("templates") or {}).items() if code}
+def _text(given: Any, topic: str, place: str) -> str:
+    text = " ".join(str(given).replace("\0", "").split())
+    if len(text) > MOST_TEXT:
+        raise NotSaved(_("The wording has %(n)d characters; %(most)d is the most.") % _lengths(text), place)
+    for braced in BRACED.findall(text):
+        if braced not in NAMES:
+            fault = _("“%(name)s” cannot stand in the wording: only {last_day} and {announcement} are filled in.")
+            raise NotSaved(fault % {"name": braced[:40]}, place)
+    if "{announcement}" in text and not topic:
+        raise NotSaved(_("The wording names {announcement}, but claims no topic."), "claims_topic")
+    return text
+
+
+def _general(given: dict[str, Any], said: dict[str, Any], version: PlaybookVersion) -> dict[str, Any]:
+    """What those hear who do not agree to personal wording; nothing where the step is not chosen by what they do."""
+    may = general.may_have(said["kind"], said["rule"], version.playbook.segment_id)
+    text = _text(given.get("general_text") or "", said["claims_topic"], "general_text") if may else ""
+    templates = _templates(given, "general_templates", "general") if text else {}
+    return {"general_text": text, "general_templates": templates}
+
+
+def _templates(given: Mapping[str, Any], name: str = "templates", place: str = "template") -> dict[str, str]:
+    chosen = {str(channel): str(code) for channel, code in (given.get(name) or {}).items() if code}
     for channel, code in chosen.items():
         if fault := templating.unchoosable(channel, code, pushes.class_of(given["kind"])):
-            raise NotSaved(fault, f"template.{channel}")
+            raise NotSaved(fault, f"{place}.{channel}")
     return chosen
 
 

@@ -22,7 +22,10 @@ from campaigns.models import Playbook, PlaybookVersion, Push, Release, Step, Ste
 from tenants.models import User
 
 FACTS = ("lead_days", "starts_on", "leaves_with_segment", "fix_first", "unfixed_percent", "under_way", "note")
-SAID = ("anchor", "days", "on", "ends_from", "ends_to", "kind", "rule", "text", "claims_topic", "templates", "grants")
+SAID = (
+    "anchor", "days", "on", "ends_from", "ends_to", "kind", "rule", "text", "claims_topic", "templates",
+    "general_text", "general_templates", "grants",
+)  # fmt: skip
 
 
 class Overtaken(NotSaved):

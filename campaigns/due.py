@@ -45,6 +45,7 @@ class Due:
     held_on: date | None  # the last day it was held back
     held_why: str | None
     announcement: str | None
+    general: bool = False  # hears the step's general wording
     held_out: bool = False  # hears no marketing (tenants.holdout)
     refusal: str = ""  # why not
     hold: str = ""  # why not yet
@@ -80,9 +81,11 @@ subject AS MATERIALIZED (
         CASE WHEN person.root IN (SELECT root FROM answered) THEN 'apology'
             WHEN person.root IN (SELECT root FROM promised) THEN 'promised' END AS sorry,
         EXISTS (
-            SELECT FROM campaigns_push heard
+            SELECT FROM campaigns_push heard LEFT JOIN tenants_message told ON told.id = heard.message_id
             WHERE heard.lease_id = e.lease_id AND heard.tenant_id = e.tenant_id
-              AND heard.state IN ('planned', 'handed_over') AND heard.created_at >= %(lately)s) AS heard_lately,
+              AND heard.state IN ('planned', 'handed_over') AND heard.created_at >= %(lately)s
+              -- Nobody has heard what was dropped when it was to leave.
+              AND told.state IS DISTINCT FROM 'suppressed') AS heard_lately,
         EXISTS (SELECT FROM tenants_lease lease WHERE lease.id = e.lease_id AND {GOES_ON_SQL})
         AND NOT EXISTS (SELECT FROM campaigns_enrolment final WHERE final.lease_id = e.lease_id AND final.is_final)
             AS may_ask

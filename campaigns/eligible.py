@@ -1,5 +1,9 @@
 """Which leases there is something to ask about, and whom personal wording may reach."""
 
+from collections.abc import Collection
+
+from django.db import connection
+
 from tenants import consents
 
 # Those to whom personal wording may be said: tenant_id. Expects %(channel)s.
@@ -13,3 +17,11 @@ PERSONAL_SQL = f"""
 GOES_ON_SQL = """
     lease.state = 'signed' AND lease.ended_by = '' AND lease.last_day >= %(today)s
     AND NOT EXISTS (SELECT FROM tenants_lease next WHERE next.renews_id = lease.id AND next.state <> 'void')"""
+
+
+def personal(people: Collection[int]) -> set[int]:
+    """Those of these persons to whom personal wording may be said: they agree, and did not choose otherwise."""
+    sql = f"SELECT tenant_id FROM ({PERSONAL_SQL}) personal WHERE tenant_id = ANY(%(people)s)"  # noqa: S608
+    with connection.cursor() as cursor:
+        cursor.execute(sql, {"people": list(people), "channel": consents.ANY})
+        return {person for (person,) in cursor.fetchall()}

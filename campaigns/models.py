@@ -209,6 +209,9 @@ class StepVersion(models.Model):
     # channel → code of the template it goes by there (tenants.templating)
     templates = models.JSONField(_("templates"), default=dict, db_default=Value({}, models.JSONField()), blank=True)
     text = models.CharField(_("wording"), max_length=200)  # under 40 Chinese characters; {announcement} may stand
+    # What those hear who do not agree to personal wording, where there is a rule (campaigns/general.py).
+    general_text = models.CharField(_("general wording"), max_length=200, blank=True, default="", db_default="")
+    general_templates = models.JSONField(default=dict, db_default=Value({}, models.JSONField()), blank=True)
     claims_topic = models.CharField(_("claims an announcement about"), max_length=32, blank=True)
     grants = models.ForeignKey(Perk, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
 
@@ -328,6 +331,7 @@ class Push(models.Model):
     step = models.ForeignKey(Step, on_delete=models.PROTECT, related_name="+")
     said = models.ForeignKey(StepVersion, on_delete=models.PROTECT, related_name="+")  # in which version
     cycle = models.CharField(max_length=64, default="1")
+    general = models.BooleanField(_("general wording"), default=False, db_default=False)
     due_on = models.DateField(_("due on"))
     held_on = models.DateField(_("held back until"), null=True)  # the last day on which it was
     state = models.CharField(_("state"), max_length=12, choices=State.choices, default=State.PLANNED)

@@ -2,7 +2,8 @@
 
 `plan` looks at every step that has come due and has no decision yet, writes one row for each, and says why:
 
-1. A step with a rule is for those whom the rule selects and who agree to personal wording.
+1. A step with a rule is for those whom the rule selects and who agree to personal wording. Who does not agree hears its
+   general wording, if it has one, and is not looked at by the rule (`campaigns.general`).
 2. A step that claims an announcement needs one of that topic, of this building, shown today and not withdrawn.
 3. A step that grants a perk does so when its rule holds, whatever becomes of the message: a perk is open to all
    who meet its published condition. The line stands in the ledger before anything speaks of it.
@@ -35,7 +36,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import override
 
 from campaigns import due as coming
-from campaigns import granting, playbooks, saying, segments
+from campaigns import eligible, general, granting, playbooks, saying, segments
 from campaigns.due import CATCH_UP_DAYS, Due
 from campaigns.grammar import Rule
 from campaigns.models import Enrolment, Push, StepVersion
@@ -94,6 +95,7 @@ def _write(due: list[Due], steps: dict[int, StepVersion], chosen: set[int], *, t
                 step_id=steps[each.said].step_id,
                 said_id=each.said,
                 cycle=each.cycle,
+                general=each.general,
                 due_on=each.due_on,
                 held_on=today if each.hold else each.held_on,
                 state=state,
@@ -106,7 +108,7 @@ def _write(due: list[Due], steps: dict[int, StepVersion], chosen: set[int], *, t
         rows,
         update_conflicts=True,
         unique_fields=["lease", "tenant", "step", "cycle"],
-        update_fields=["said", "due_on", "held_on", "state", "reason", "created_at"],
+        update_fields=["said", "general", "due_on", "held_on", "state", "reason", "created_at"],
         batch_size=1000,
     )
 
@@ -117,6 +119,7 @@ def _write(due: list[Due], steps: dict[int, StepVersion], chosen: set[int], *, t
 def _choose(due: list[Due], steps: dict[int, StepVersion], *, today: date) -> list[Due]:
     """At most one ask and one service message a lease goes out; every other one is refused or held, with its reason."""
     for each in due:
+        each.general = general.replaces(steps[each.said], is_personal=each.is_personal)
         each.refusal = _refusal(each, steps[each.said], today=today) or each.refusal
     care = _best([each for each in due if steps[each.said].kind == CARE], steps)
     apologised = {each.person for each in care}
@@ -136,7 +139,7 @@ def _best(those: Iterable[Due], steps: dict[int, StepVersion]) -> list[Due]:
             candidates[each.lease, each.tenant].append(each)
     chosen = []
     for group in candidates.values():
-        best = max(group, key=lambda each: (each.due_on, *_precedence(steps[each.said])))
+        best = max(group, key=lambda each: (each.due_on, *_precedence(each, steps[each.said])))
         chosen.append(best)
         for each in group:
             if each is not best and each.due_on == best.due_on and _rank(steps[each.said]) > _rank(steps[best.said]):
@@ -159,28 +162,29 @@ def _refusal(each: Due, said: StepVersion, *, today: date) -> str:
         return _("no consent to renewal offers")
     if said.kind == ASK and each.held_out:
         return holdout.words()
-    if said.rule is not None and said.kind == ASK and not each.is_personal:
+    if each.general and not said.general_text:
         return _("general version: no personal wording")
-    if not each.fits:
+    if not each.general and not each.fits:
         return _("not met: %(rule)s") % {"rule": segments.sentence(said.rule)}
-    if said.claims_topic and not each.announcement:
+    if general.claims(said, general=each.general) and not each.announcement:
         return _("the building announces nothing about “%(topic)s” now") % {"topic": said.claims_topic}
     if each.due_on < each.enrolled_on and each.heard_lately and each.held_on is None and said.kind == ASK:
         return _("entered late and has heard from us within %(days)d days") % {"days": CATCH_UP_DAYS}
     return ""
 
 
-def _precedence(said: StepVersion) -> tuple[int, tuple[int, bool], int]:
+def _precedence(each: Due, said: StepVersion) -> tuple[int, tuple[int, bool], int]:
     """What decides between two steps of one day: the playbook's rank, then how narrow the step is."""
-    return -_rank(said), _narrowness(said), -said.step_id
+    return -_rank(said), _narrowness(each, said), -said.step_id
 
 
 def _rank(said: StepVersion) -> int:
     return said.version.playbook.rank
 
 
-def _narrowness(said: StepVersion) -> tuple[int, bool]:
-    return len(list(segments.leaves(said.rule))), bool(said.claims_topic)
+def _narrowness(each: Due, said: StepVersion) -> tuple[int, bool]:
+    claims = bool(general.claims(said, general=each.general))
+    return 0 if each.general else len(list(segments.leaves(said.rule))), claims
 
 
 # --- Why ---------------------------------------------------------------------------------------------------
@@ -200,9 +204,11 @@ def _reasons(chosen: list[Due], steps: dict[int, StepVersion], *, today: date) -
         elif late := (today - each.due_on).days:
             parts.append(_("made up for, days late: %(days)d") % {"days": late})
         parts.append(_("playbook “%(name)s”") % {"name": said.version.playbook.name})
-        if because := found.why(_rules(said), each.person):
+        if each.general:
+            parts.append(_("general wording"))
+        elif because := found.why(_rules(said), each.person):
             parts.append(because)
-        if said.claims_topic:
+        if general.claims(said, general=each.general):
             parts.append(_("the building announces: %(text)s") % {"text": each.announcement})
         reasons[each.lease, each.tenant, each.said, each.cycle] = _("; ").join(parts)
     return reasons
@@ -241,20 +247,25 @@ def _moment(each: Due, said: StepVersion) -> str:
 def hand_over(*, today: date, now: datetime) -> dict[str, int]:
     """Every planned push is in the outbox, or suppressed because something changed since it was planned."""
     with transaction.atomic(), override(settings.LANGUAGE_CODE):
-        planned = list(
+        planned: list[Any] = list(
             Push.objects.filter(state=Push.State.PLANNED)
             .select_for_update(of=("self",))
-            .select_related("said", "lease__unit__building", "step__playbook")
+            .select_related("said__version__playbook", "lease__unit__building", "step__playbook")
             .annotate(**_ONCE_MORE)
             .order_by("pk")
         )
         live = _live_announcements(today)
         standing = templating.shelf() if planned else {}
+        personal = eligible.personal({push.person for push in planned})
+        for push in planned:
+            # Who has refused personal wording since it was planned hears the general one, if there is one.
+            if not push.general and general.replaces(push.said, is_personal=push.person in personal):
+                push.general, push.reason = True, _("; ").join([push.reason, _("general wording")])[:300]
         words_of = saying.said(planned)
         drafts: dict[str, Draft] = {}
         for push in planned:
-            claimed = live.get((push.lease.unit.building_id, push.said.claims_topic))
-            if gone := _gone(push, claimed, today=today):
+            claimed = live.get((push.lease.unit.building_id, general.claims(push.said, general=push.general)))
+            if gone := _gone(push, claimed, is_personal=push.person in personal, today=today):
                 push.state, push.reason = Push.State.SUPPRESSED, gone
             else:
                 words = values(push.lease, announcement=claimed.text if claimed else "")
@@ -269,11 +280,11 @@ def hand_over(*, today: date, now: datetime) -> dict[str, int]:
             if push.state == Push.State.PLANNED:
                 push.message_id = message_of[key(push)]
                 push.state = Push.State.HANDED_OVER
-        Push.objects.bulk_update(planned, ["state", "reason", "message"], batch_size=1000)
+        Push.objects.bulk_update(planned, ["state", "reason", "general", "message"], batch_size=1000)
     return {"handed_over": len(drafts), "suppressed": len(planned) - len(drafts)}
 
 
-def _gone(push: Any, claimed: Announcement | None, *, today: date) -> str:
+def _gone(push: Any, claimed: Announcement | None, *, is_personal: bool, today: date) -> str:
     """Why the push is not sent after all, or nothing."""
     if today > clock.day_of(push.created_at) + timedelta(days=KEEPS_DAYS):
         return _("planned %(days)d days ago: too late to send") % {"days": (today - clock.day_of(push.created_at)).days}
@@ -281,7 +292,10 @@ def _gone(push: Any, claimed: Announcement | None, *, today: date) -> str:
         return str(push.left_because)
     if push.said.kind == ASK and push.has_answered:
         return _("the tenant has answered, or the lease does not go on")
-    if push.said.claims_topic and not claimed:
+    is_chosen = general.is_chosen(push.said, general=push.general)
+    if (is_chosen and not is_personal) or not general.text(push.said, general=push.general):
+        return _("no longer agrees to personal wording")
+    if general.claims(push.said, general=push.general) and not claimed:
         return _("the announcement was withdrawn")
     return ""
 
@@ -289,6 +303,14 @@ def _gone(push: Any, claimed: Announcement | None, *, today: date) -> str:
 def key(push: Push) -> str:
     """The message's key: neither run, rule nor wording is part of it, so none of them can send it twice."""
     return f"push:{push.lease_id}:{push.tenant_id}:{push.step_id}:{push.cycle}"
+
+
+def read(push: Push) -> str:
+    """What a push said, or would have said."""
+    if push.message:
+        return push.message.text
+    text = general.text(push.said, general=push.general) or push.said.text
+    return wording(text, last_day=push.lease.last_day, announcement="…")
 
 
 def wording(text: str, *, last_day: date, announcement: str = "") -> str:
@@ -334,6 +356,7 @@ def _draft(
         claims_id=claimed.pk if claimed and push.said.claims_topic else None,
         stops_on_answer=is_ask,
         after_repairs=is_ask and push.fix_first,
+        is_personal=general.is_chosen(push.said, general=push.general),
         not_before=max(now, clock.at(first_day, settings.QUIET_BEFORE_HOUR)),
         deadline=clock.at(min(first_day + timedelta(days=KEEPS_DAYS), push.lease.last_day), settings.QUIET_FROM_HOUR),
     )

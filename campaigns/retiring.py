@@ -17,12 +17,18 @@ from tenants.templating import BadTemplate
 
 def holders(template: Template) -> list[str]:
     """The names of the playbooks with a released version that says something by it, to whoever follows or will."""
-    said = StepVersion.objects.filter(version__is_draft=False, templates__contains={template.channel: template.code})
+    said = StepVersion.objects.filter(naming(template), version__is_draft=False)
     takes = [each.version.pk for is_active in (True, False) for each in releases.live(is_active=is_active)]
     waits = Release.objects.filter(state=Release.State.WAITING).values("version")
     followed = Enrolment.objects.filter(left_on=None).values("version")
     needed = said.filter(Q(version__in=takes) | Q(version__in=waits) | Q(version__in=followed))
     return list(needed.order_by("version__playbook__name").values_list("version__playbook__name", flat=True).distinct())
+
+
+def naming(template: Template) -> Q:
+    """The steps that name it, for either of their wordings."""
+    named = {template.channel: template.code}
+    return Q(templates__contains=named) | Q(general_templates__contains=named)
 
 
 def retire(template: int, *, now: datetime) -> None:

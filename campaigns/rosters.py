@@ -1,7 +1,8 @@
 """The audience of an experiment: frozen on the day of the wave, with an arm for each, from a seed that is kept.
 
 Between planning and handing over, an arm is drawn for every push that was planned. That is the audience, whatever
-becomes of the pushes afterwards (intention to treat). What was held back for a repair and goes out later is not of it.
+becomes of the pushes afterwards (intention to treat). Who hears the general wording is not of it, nor is what was held
+back for a repair and goes out later.
 A step that trickles by lease end draws as its pushes come, by a hash that anyone can verify.
 """
 
@@ -61,7 +62,7 @@ def freeze(*, today: date, now: datetime) -> dict[str, int]:
     assigned = 0
     with transaction.atomic():
         for experiment in Experiment.objects.filter(state__in=[State.READY, State.RUNNING]).select_for_update():
-            planned = Push.objects.filter(step=experiment.step_id, state=Push.State.PLANNED)
+            planned = Push.objects.filter(step=experiment.step_id, state=Push.State.PLANNED, general=False)
             if experiment.on is None:
                 assigned += _trickle(experiment, planned, today=today, now=now)
             elif experiment.state == State.READY and experiment.on <= today:

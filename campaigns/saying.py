@@ -1,4 +1,7 @@
-"""What a push says: its step's wording, in an experiment its arm's, after a verdict the verdict's."""
+"""What a push says: its step's wording, in an experiment its arm's, after a verdict the verdict's.
+
+Who hears a step's general wording (`campaigns.general`) hears that alone: it is no part of any experiment.
+"""
 
 from __future__ import annotations
 
@@ -27,6 +30,9 @@ def said(pushes: Collection[Push]) -> dict[int, Said]:
     decided = winners(steps)
     found = {}
     for push in pushes:
+        if push.general:
+            found[push.pk] = Said(push.said.general_text, push.said.general_templates)
+            continue
         arm = drawn.get((push.step_id, push.lease_id, push.tenant_id)) or decided.get(push.step_id)
         found[push.pk] = Said(arm.text, arm.templates, arm) if arm else Said(push.said.text, push.said.templates)
     return found

@@ -145,7 +145,8 @@ SMS = {
     14: {"sms": "renewal-choices"},
 }
 
-# What every playbook says to those a rule selects, so that a fact counts the same wherever its tenant is.
+# What every playbook says to those a rule selects, so that a fact counts the same wherever its tenant is. A general
+# wording stands in the playbook for everybody alone; on the day of late-30 its plain step of 30 days is as general.
 RULED: dict[str, dict[str, Any]] = {
     # The perk follows from a published fact of service and is open to all who meet it.
     "late-30": {
@@ -158,6 +159,7 @@ RULED: dict[str, dict[str, Any]] = {
         "days": 25,
         "rule": {"tag": "kitchen_regular"},
         "text": "您常去的{announcement}，续租的选择在这里。",
+        "general_text": "{announcement}；续租的选择也在这里。",
         "claims_topic": "shared_kitchen",
     },
 }
@@ -216,4 +218,11 @@ def steps(playbook: str) -> list[dict[str, Any]]:
         for days, text in TEXTS[playbook].items()
     ]
     ruled = [{"code": f"{playbook}-{name}", "anchor": "end", **facts} for name, facts in RULED.items()]
-    return plain + [{**each, "templates": SMS[30]} for each in ruled]
+    return plain + [_ruled(each, is_general=playbook == "general") for each in ruled]
+
+
+def _ruled(step: dict[str, Any], *, is_general: bool) -> dict[str, Any]:
+    facts = {**step, "templates": SMS[30]}
+    if is_general and "general_text" in facts:
+        return {**facts, "general_templates": SMS[30]}
+    return {name: value for name, value in facts.items() if name != "general_text"}

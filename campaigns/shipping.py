@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from campaigns import drafts, pushes, shipped
+from campaigns import drafts, general, pushes, shipped
 from campaigns.draftchecks import NotSaved
 from campaigns.models import Playbook, PlaybookVersion, Release, Segment, Step, StepVersion
 from tenants import perks, templating
@@ -49,21 +50,45 @@ def lacking(version: PlaybookVersion) -> dict[int, dict[str, str]]:
     return found
 
 
+def lacking_general(version: PlaybookVersion) -> dict[int, dict[str, Any]]:
+    """By step, the shipped general wording as columns, where this version has none: {step: {column: value}}.
+
+    As with templates: a playbook that was released before there was one. Not where staff gave the step another topic.
+    """
+    if not _is_ours(version):
+        return {}
+    names = ("general_text", "general_templates")
+    shipped_for = {step["code"]: step for step in shipped.steps(version.playbook.code) if step.get("general_text")}
+    return {
+        said.step_id: {name: step[name] for name in names}
+        for said in StepVersion.objects.filter(version=version, general_text="").select_related("step")
+        if (step := shipped_for.get(said.step.code))
+        and general.may_have(said.kind, said.rule, version.playbook.segment_id)
+        and said.claims_topic == step.get("claims_topic", "")
+    }
+
+
 def _is_ours(version: PlaybookVersion) -> bool:
     return version.playbook.code in {facts["code"] for facts in shipped.PLAYBOOKS}
 
 
 def begin_with_templates(playbook: int, *, by: User | None, now: datetime) -> PlaybookVersion:
-    """There is a draft as the newest version is, with the shipped templates it lacks. Raises `NotSaved`."""
+    """There is a draft as the newest version is, with the shipped templates and general wordings it lacks.
+
+    Raises `NotSaved`.
+    """
     with transaction.atomic():
         draft = drafts.begin(playbook, like=None, by=by, now=now)
-        more = lacking(draft)
-        if not more:
+        templates, wordings = lacking(draft), lacking_general(draft)
+        if not templates and not wordings:
             raise NotSaved(_("Its steps name every template that comes with the product already."))
-        for said in StepVersion.objects.filter(version=draft, step__in=more):
-            said.templates = said.templates | more[said.step_id]
-            said.save(update_fields=["templates"])
-        draft.note = _("with the shipped templates")
+        for said in StepVersion.objects.filter(version=draft, step__in=[*templates, *wordings]):
+            said.templates = said.templates | templates.get(said.step_id, {})
+            for name, value in wordings.get(said.step_id, {}).items():
+                setattr(said, name, value)
+            said.save()
+        notes = [_("with the shipped templates")] if templates else []
+        draft.note = _("; ").join([*notes, _("with the shipped general wording")] if wordings else notes)
         draft.save(update_fields=["note"])
     return draft
 

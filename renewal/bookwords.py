@@ -9,7 +9,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext, pgettext
 
-from campaigns import drafts, kinds, segments
+from campaigns import drafts, general, kinds, segments
 from campaigns.conditions import LEASE
 from campaigns.grammar import BadRule, Rule
 from campaigns.models import PlaybookVersion, Release, Segment, StepVersion
@@ -29,6 +29,7 @@ class Line:
     text: str  # as `lease` would read it
     is_silent: bool  # what it claims is not announced there
     rule: str
+    general: str | None = None  # its general wording, as they read it; empty without one, nothing where none is needed
     change: str = ""  # against the version before: "new", "changed"
 
 
@@ -125,7 +126,9 @@ def lines(version: PlaybookVersion, lease: Lease | None, *, today: date) -> list
     for said in drafts.steps(version):
         text, is_silent = read(said.text, said.claims_topic, lease, today=today)
         rule = audience(said.rule) if said.rule is not None else ""
-        shown.append(Line(said, moment(said), text, is_silent, rule))
+        may = general.may_have(said.kind, said.rule, version.playbook.segment_id)
+        plain = read(said.general_text, said.claims_topic, lease, today=today)[0] if may else None
+        shown.append(Line(said, moment(said), text, is_silent, rule, plain))
     return shown
 
 
@@ -173,13 +176,19 @@ def _parts(was: StepVersion, now: StepVersion) -> list[str]:
     for name, told in (
         (_("only to"), lambda said: audience(said.rule)),
         (_("kind"), lambda said: said.get_kind_display()),
-        (_("templates"), lambda said: " / ".join(f"{at} {code}" for at, code in sorted(said.templates.items())) or "–"),
+        (_("templates"), lambda said: _named(said.templates)),
+        (_("general wording"), lambda said: f"“{said.general_text}”" if said.general_text else "–"),
+        (_("its templates"), lambda said: _named(said.general_templates)),
         (_("announcement"), lambda said: topic(said.claims_topic) or "–"),
         (_("perk"), lambda said: _perk(said.grants)),
     ):
         if told(was) != told(now):
             parts.append(_arrow(name, told(was), told(now)))
     return parts
+
+
+def _named(templates: dict[str, str]) -> str:
+    return " / ".join(f"{at} {code}" for at, code in sorted(templates.items())) or "–"
 
 
 def _arrow(name: str, was: str, now: str) -> str:

@@ -10,7 +10,7 @@ from django.db.models import Q
 from django.http import QueryDict
 from django.utils.translation import gettext_lazy
 
-from campaigns import pushes
+from campaigns import pushes, retiring
 from campaigns.models import Step, StepVersion
 from tenants import access, filling, templatechecks, templating
 from tenants.access import Somebody
@@ -127,5 +127,5 @@ def _approved(text: str, channel: str) -> str:
 
 def users(template: Template) -> list[str]:
     """The codes of the steps that name it, in any version of their playbooks."""
-    said = StepVersion.objects.filter(templates__contains={template.channel: template.code})
+    said = StepVersion.objects.filter(retiring.naming(template))
     return list(Step.objects.filter(pk__in=said.values("step")).order_by("code").values_list("code", flat=True))

@@ -15,7 +15,7 @@ from django.db.models.expressions import RawSQL
 from django.db.models.functions import Coalesce
 
 from campaigns.models import Push
-from campaigns.pushes import wording
+from campaigns.pushes import read
 from connectors.records import Kind
 from renewal import ledger, persons
 from renewal.models import Case, CaseChange, Proposal
@@ -222,7 +222,7 @@ def _pushes(people: list[int], leases: list[Lease]) -> dict[str, list[dict[str, 
     """Each push with its reason, its message, the tries and whether it was answered; apart those never sent."""
     pushes = list(
         Push.objects.filter(tenant__in=people, lease__in=leases)
-        .select_related("step__playbook", "said", "message")
+        .select_related("step__playbook", "said", "message", "lease")
         .order_by("-created_at", "-pk")[:30]
     )
     keys = {push.message_id: push.message.key for push in pushes if push.message}
@@ -234,13 +234,10 @@ def _pushes(people: list[int], leases: list[Lease]) -> dict[str, list[dict[str, 
         carriers[click.link.carrier]: click
         for click in Click.objects.filter(link__carrier__in=carriers).select_related("link")
     }
-    last_days = {lease.pk: lease.last_day for lease in leases}
     rows: list[dict[str, Any]] = [
         {
             "push": push,
-            "text": push.message.text
-            if push.message
-            else wording(push.said.text, last_day=last_days[push.lease_id], announcement="…"),
+            "text": read(push),
             "message": push.message,
             "attempts": tries.get(push.message_id or 0, []),
             "click": clicks.get(push.message_id or 0),

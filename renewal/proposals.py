@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import date, datetime
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 from django.db.models.functions import Coalesce
 
-from campaigns import playbooks
+from campaigns import eligible
 from renewal import cards, cases, offers, story, year
 from renewal.models import Case, Proposal
 from tenants import links
@@ -51,7 +51,7 @@ def prepare(*, today: date, now: datetime, leases: Collection[int] | None = None
         return 0
     card_of_lease = cards.build(list({each.lease_id: each.lease for each in held}.values()), today=today)
     held = [each for each in held if card_of_lease[each.lease_id].own.rates]
-    personal = _agreed_to_personal_wording({_person(each.tenant) for each in held})
+    personal = eligible.personal({_person(each.tenant) for each in held})
     subjects = [
         year.Subject(
             lease_id=each.lease_id,
@@ -109,16 +109,9 @@ def _person(tenant: Tenant) -> int:
     return tenant.merged_into_id or tenant.pk
 
 
-def _agreed_to_personal_wording(people: Collection[int]) -> set[int]:
-    sql = f"select tenant_id from ({playbooks.PERSONAL_SQL}) personal where tenant_id = any(%(people)s)"  # noqa: S608
-    with connection.cursor() as cursor:
-        cursor.execute(sql, {"people": list(people), "channel": "any"})
-        return {person for (person,) in cursor.fetchall()}
-
-
 def is_personal(tenant: Tenant) -> bool:
     """Whether the tenant may be told what was drawn from their behaviour: they agree, and did not choose otherwise."""
-    return bool(_agreed_to_personal_wording({_person(tenant)}))
+    return bool(eligible.personal({_person(tenant)}))
 
 
 def of(lease: Lease, tenant: Tenant) -> Proposal | None:

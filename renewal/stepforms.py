@@ -18,9 +18,10 @@ from campaigns.models import PlaybookVersion, Release, StepVersion
 from renewal import ruleedits, rulereading
 from renewal.ruleedits import NoSuchPlace
 
-TYPED = ("anchor", "days", "on", "ends_from", "ends_to", "kind", "text", "claims_topic", "grants")
+TYPED = ("anchor", "days", "on", "ends_from", "ends_to", "kind", "text", "claims_topic", "general_text", "grants")
 MOST_TYPED = 400
-TEMPLATE = "template."  # and the name of a channel
+# Of either wording the templates, each under a prefix and the name of a channel.
+TEMPLATES = {"templates": "template.", "general_templates": "general."}
 BUILDINGS = "buildings"
 WHOM = ("everybody", BUILDINGS, "list", "rule")
 
@@ -52,8 +53,9 @@ def new_step(version: PlaybookVersion) -> dict[str, Any]:
         **said,
         "text": "",
         "claims_topic": "",
+        "general_text": "",
         "grants": "",
-        "templates": {},
+        **{name: {} for name in TEMPLATES},
         **_ends(),
         "rule": ruleedits.new_rule(),
     }
@@ -63,9 +65,10 @@ def step(form: QueryDict) -> dict[str, Any]:
     """A step as the form has it. Raises `NoSuchPlace`."""
     return {
         **{name: form.get(name, "")[:MOST_TYPED] for name in TYPED},
-        "templates": _templates(
-            {name.removeprefix(TEMPLATE): form[name] for name in form if name.startswith(TEMPLATE)}
-        ),
+        **{
+            column: _templates({name.removeprefix(at): form[name] for name in form if name.startswith(at)})
+            for column, at in TEMPLATES.items()
+        },
         "rule": rulereading.read(form),
     }
 
@@ -75,7 +78,7 @@ def restored_step(text: str) -> dict[str, Any]:
     kept, rule = _kept(text)
     return {
         **{name: str(kept.get(name, ""))[:MOST_TYPED] for name in TYPED},
-        "templates": _templates(kept.get("templates")),
+        **{column: _templates(kept.get(column)) for column in TEMPLATES},
         "rule": rule,
     }
 
@@ -84,7 +87,7 @@ def shown_step(said: dict[str, Any]) -> dict[str, Any]:
     """A stored step as the form shows it."""
     return {
         **{name: str(said[name]) for name in TYPED},
-        "templates": dict(said["templates"]),
+        **{column: dict(said[column]) for column in TEMPLATES},
         "rule": opened(said["rule"]),
     }
 

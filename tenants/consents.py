@@ -86,6 +86,14 @@ CURRENT_OF_KNOWN_SQL = """
     ORDER BY known.person, line.at DESC, line.granted, line.id DESC
 """
 
+# Who of `known` may be spoken to by what they do, where the ledger or their choice says anything: person, granted.
+PROFILE_OF_KNOWN_SQL = f"""
+    SELECT agreed.person, agreed.granted AND NOT EXISTS (
+        SELECT FROM known self JOIN tenants_tenant chose ON chose.id = self.id
+        WHERE self.person = agreed.person AND chose.general_version) AS granted
+    FROM ({CURRENT_OF_KNOWN_SQL.format(purpose=f"'{Consent.Purpose.PROFILING}'")}) agreed
+"""  # noqa: S608
+
 # The same for one person, without reading the others' lines: to be formatted with the SQL that names them.
 CURRENT_OF_ONE_SQL = """
     SELECT line.granted
@@ -191,6 +199,8 @@ def choose_general(tenant: Tenant, *, general: bool, now: datetime) -> None:
     with transaction.atomic():
         GeneralChoice.objects.bulk_create([GeneralChoice(tenant=row, general=general, at=now) for row in changed])
         changed.update(general_version=general)
+        if general:
+            recalling.personal([person], now=now)
     features.mark([person], now=now)
 
 
@@ -284,7 +294,7 @@ def _answered_otherwise(lines: dict[Key, tuple[int, Consent]]) -> list[Key]:
 def append(lines: list[Consent]) -> set[Key]:
     """Write what is not there yet; the keys of that. `consent_once` decides, not a look beforehand.
 
-    A refusal of offers takes back, in the same commit, what waits or is claimed.
+    A refusal of offers, or of personal wording, takes back in the same commit what waits or is claimed.
     """
     if not lines:
         return set()
@@ -315,12 +325,15 @@ def append(lines: list[Consent]) -> set[Key]:
         new = set(cursor.fetchall())
     now = lines[0].recorded_at
     features.mark([tenant for tenant, *_line in new], now=now)
-    refused: dict[str, set[int]] = defaultdict(set)  # by channel
+    refused: dict[tuple[str, str], set[int]] = defaultdict(set)  # by purpose and channel
     for line in lines:
-        if not line.granted and line.purpose == MARKETING and _key(line) in new:
-            refused[line.channel].add(line.tenant_id)
-    for channel, tenants in refused.items():
-        recalling.offers(tenants, channel=channel, now=now)
+        if not line.granted and _key(line) in new:
+            refused[line.purpose, line.channel].add(line.tenant_id)
+    for (purpose, channel), tenants in refused.items():
+        if purpose == MARKETING:
+            recalling.offers(tenants, channel=channel, now=now)
+        elif purpose == Consent.Purpose.PROFILING:
+            recalling.personal(tenants, channel=channel, now=now)
     return new
 
 

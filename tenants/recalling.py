@@ -1,4 +1,4 @@
-"""Taking offers back: who has just refused hears none, not even one that is claimed already.
+"""Taking offers back: who has just refused them, or personal wording, hears none, not even one that is claimed already.
 
 Apart from the outbox, because the consent ledger calls it in the transaction that records a refusal.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime
+from typing import Any
 
 from django.conf import settings
 from django.db import connection
@@ -18,7 +19,7 @@ RECALL = """
     UPDATE tenants_message m
     SET state = CASE WHEN state = 'queued' THEN 'suppressed' ELSE state END, recalled = state = 'sending',
         reason = CASE WHEN state = 'queued' THEN %(reason)s ELSE reason END, changed_at = %(now)s
-    WHERE klass = 'marketing' AND tenant_id IN (
+    WHERE klass = 'marketing' AND (is_personal OR NOT %(only_personal)s) AND tenant_id IN (
         SELECT id FROM tenants_tenant
         WHERE coalesce(merged_into_id, id) IN (
             SELECT coalesce(merged_into_id, id) FROM tenants_tenant WHERE id = ANY(%(tenants)s)))
@@ -33,7 +34,29 @@ def offers(tenants: Collection[int], *, channel: str = "any", now: datetime) -> 
     """
     with override(settings.LANGUAGE_CODE):
         reason = _("The tenant does not consent to offers.")
+    return _recall(tenants, channel=channel, reason=reason, only_personal=False, now=now)
+
+
+def personal(tenants: Collection[int], *, channel: str = "any", now: datetime) -> int:
+    """The same of those offers whose words were chosen by what these persons do. Says how many there were."""
+    return _recall(tenants, channel=channel, reason=too_personal(), only_personal=True, now=now)
+
+
+def too_personal() -> str:
+    """Why what was chosen by what somebody does is not sent, in words."""
+    with override(settings.LANGUAGE_CODE):
+        return _("The tenant does not agree to personal wording.")
+
+
+def _recall(tenants: Collection[int], *, channel: str, reason: str, only_personal: bool, now: datetime) -> int:
+    facts: dict[str, Any] = {
+        "tenants": list(tenants),
+        "channel": channel,
+        "reason": reason,
+        "only_personal": only_personal,
+        "now": now,
+    }
     with connection.cursor() as cursor:
-        cursor.execute(RECALL, {"tenants": list(tenants), "channel": channel, "reason": reason, "now": now})
+        cursor.execute(RECALL, facts)
         recalled: int = cursor.rowcount
     return recalled

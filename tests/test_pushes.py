@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from campaigns import playbooks, pushes, shipping
 from campaigns.models import Enrolment, Push, StepVersion
-from tenants import clock, consents, perks
+from tenants import clock, consents, outbox, perks
 from tenants.models import Announcement, Grant, Lease, Membership, Message, Perk, Tenant, TenantTag, User
 from tests.makers import (
     BEFORE,
@@ -298,6 +298,7 @@ def test_who_moves_to_the_general_playbook_gets_no_catch_up_of_what_they_just_he
     lease = resident("撤回", "social", days=30)
     plan()
     hand_over()
+    outbox.drain(now=NOW)
     tenant = lease.tenants.get()
     consents.record(
         tenant, purpose="profiling", channel="any", granted=False, at=NOW, text_version="", proof="App", now=NOW

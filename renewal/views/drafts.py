@@ -12,7 +12,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
-from campaigns import draftchecks, drafts, segments, shelf, shipping
+from campaigns import draftchecks, drafts, general, segments, shelf, shipping
 from campaigns.draftchecks import NotSaved
 from campaigns.grammar import BadRule, Rule
 from campaigns.kinds import KINDS
@@ -127,8 +127,14 @@ def _of_draft(
         "before": before,
         "changes": bookwords.changes(before, version) if before and version.pk else [],
         "under_way": PlaybookVersion.UnderWay.choices,
-        "warned": {line.said.pk: draftchecks.warnings(line.said.text, line.said.claims_topic) for line in lines},
+        "warned": {line.said.pk: _warnings(drafts.said_of(line.said)) for line in lines},
     }
+
+
+def _warnings(said: dict[str, Any]) -> list[str]:
+    """What speaks against either wording, each once."""
+    texts = [text for text in (said["text"], said["general_text"]) if text]
+    return list(dict.fromkeys(fault for text in texts for fault in draftchecks.warnings(text, said["claims_topic"])))
 
 
 def _begun(request: HttpRequest, pk: int, *, with_templates: bool) -> HttpResponse:
@@ -250,9 +256,9 @@ def _look(
     root, spot = ruledrawing.drawn(typed["rule"], bad)
     people = followers.sample(request.user, one, today=today)
     example = chosen(request.POST.get("as", "") or request.GET.get("as", ""), people)
-    read, is_silent = bookwords.read(
-        typed["text"], typed["claims_topic"], example.lease if example else None, today=today
-    )
+    lease = example.lease if example else None
+    read, is_silent = bookwords.read(typed["text"], typed["claims_topic"], lease, today=today)
+    plain = bookwords.read(typed["general_text"], typed["claims_topic"], lease, today=today)[0]
     return {
         "root": root,
         "draft": typed,
@@ -263,13 +269,16 @@ def _look(
         "count": _count(request, one, rule, today=today) if bad is None else None,
         "read": read,
         "is_silent": is_silent,
-        "warnings": draftchecks.warnings(typed["text"], typed["claims_topic"]),
+        "plain": plain,
+        "may_be_general": general.may_have(typed["kind"], rule, one.segment_id),
+        "warnings": _warnings(typed),
         "people": people,
         "example": example,
         "anchors": [(anchor.value, anchor.label) for anchor in draftchecks.anchors_of(version.starts_on)],
         "kinds": StepVersion.Kind.choices,
         "topics": bookwords.topics(),
         "templates": bookwords.template_choices(typed["templates"], typed["kind"]),
+        "general_templates": bookwords.template_choices(typed["general_templates"], typed["kind"]),
         "perks": Perk.objects.order_by("name", "pk"),
     }
 

@@ -68,6 +68,7 @@ def playbook(request: HttpRequest, pk: int) -> HttpResponse:
         "row": row,
         "shown": shown,
         "lacking": len(shipping.lacking(newest)) if newest and not newest.is_draft else 0,
+        "lacking_general": len(shipping.lacking_general(newest)) if newest and not newest.is_draft else 0,
         "start": bookwords.start(shown) if shown else "",
         "lines": [line for line in lines if line.said.anchor != StepVersion.Anchor.WAVE],
         "waves": [line for line in lines if line.said.anchor == StepVersion.Anchor.WAVE],

@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy, pgettext_lazy
 from django.views.decorators.http import require_safe
 
 from campaigns.models import Playbook, Push
-from campaigns.pushes import wording
+from campaigns.pushes import read
 from renewal import funnel, switchboard
 from renewal.funnel import Wanted
 from tenants import clock, desk
@@ -108,7 +108,7 @@ def listing(request: HttpRequest) -> HttpResponse:
     )
     shown = Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
     for row in shown.object_list:
-        row.text = words_of(row)
+        row.text = read(row)
         row.url = reverse("staff-pushes-one", args=[row.pk])
     reason = ""
     if wanted.reason and shown.object_list:
@@ -130,13 +130,6 @@ def listing(request: HttpRequest) -> HttpResponse:
         "now": clock.now(),
     }
     return page(request, "staff/pushes_list.html", context)
-
-
-def words_of(push: Push) -> str:
-    """What it said, or would have said."""
-    if push.message:
-        return push.message.text
-    return wording(push.said.text, last_day=push.lease.last_day, announcement="…")
 
 
 def asked(request: HttpRequest, *, today: date) -> tuple[Wanted, dict[str, str]]:

@@ -11,9 +11,10 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from campaigns.models import Push
+from campaigns.pushes import read
 from connectors import channels
 from renewal import funnel, pushstory, switchboard
-from renewal.views.pushes import page, refuse_without_people, words_of
+from renewal.views.pushes import page, refuse_without_people
 from tenants import clock, desk
 from tenants.models import Message, Pause, User
 from tenants.outbox import gates, keeping
@@ -30,7 +31,7 @@ def story(request: HttpRequest, pk: int) -> HttpResponse:
     context = {
         "title": _("Push"),
         "push": push,
-        "text": words_of(push),
+        "text": read(push),
         **told,
         "person": push.tenant.merged_into_id or push.tenant_id,
         "is_parked": state == Message.State.PARKED,

@@ -55,6 +55,7 @@ class Message(models.Model):
     claims = models.ForeignKey(Announcement, on_delete=models.PROTECT, null=True, related_name="+", db_index=False)
     stops_on_answer = models.BooleanField(default=False)  # cancelled once the lease is renewed or noticed
     after_repairs = models.BooleanField(default=False, db_default=False)  # waits while something is to be put right
+    is_personal = models.BooleanField(default=False, db_default=False)  # its words were chosen by what the tenant does
     state = models.CharField(_("state"), max_length=12, choices=State.choices, default=State.PLANNED)
     reason = models.CharField(_("reason"), max_length=200, blank=True)  # why suppressed, expired, parked …
     not_before = models.DateTimeField(_("not before"))

@@ -31,7 +31,8 @@ class Draft:
 
     `{code}` in the text stands for six digits, derived when it is sent. A `link_purpose` gives it a link of
     its own, minted when it is sent. `claims_id` names the announcement the text relies on, and
-    `stops_on_answer` drops it once the lease is renewed; `after_repairs` keeps it back while the tenant is in trouble.
+    `stops_on_answer` drops it once the lease is renewed; `after_repairs` keeps it back while the tenant is in trouble;
+    `is_personal` drops it once the tenant no longer agrees to personal wording.
     """
 
     key: str
@@ -49,22 +50,23 @@ class Draft:
     claims_id: int | None = None
     stops_on_answer: bool = False
     after_repairs: bool = False
+    is_personal: bool = False
 
 
 _NAMES = [each.name for each in fields(Draft)]
 INSERT = """
     insert into tenants_message (key, klass, tenant_id, user_id, lease_id, channel, route, text, forms, priority,
-                                 link_purpose, claims_id, stops_on_answer, after_repairs, state, reason, not_before,
-                                 deadline, attempt, created_at, changed_at)
+                                 link_purpose, claims_id, stops_on_answer, after_repairs, is_personal, state, reason,
+                                 not_before, deadline, attempt, created_at, changed_at)
     select key, klass, tenant_id, user_id, lease_id, coalesce(route[1], ''), coalesce(route[2:], '{}'), text, forms,
-           priority, link_purpose, claims_id, stops_on_answer, after_repairs,
+           priority, link_purpose, claims_id, stops_on_answer, after_repairs, is_personal,
            case when route = '{}' then 'suppressed' else 'queued' end,
            case when route = '{}' then %(nowhere)s else '' end,
            coalesce(not_before, %(now)s), deadline, 0, %(now)s, %(now)s
     from jsonb_to_recordset(%(drafts)s::jsonb) as draft (
         key text, klass text, tenant_id bigint, user_id bigint, lease_id bigint, route text[], text text,
         forms jsonb, priority smallint, link_purpose text, claims_id bigint, stops_on_answer boolean,
-        after_repairs boolean, not_before timestamptz, deadline timestamptz)
+        after_repairs boolean, is_personal boolean, not_before timestamptz, deadline timestamptz)
     on conflict (key) do nothing
 """
 

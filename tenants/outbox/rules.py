@@ -11,7 +11,7 @@ from django.db import connection
 from django.utils.translation import gettext as _
 from django.utils.translation import override
 
-from tenants import clock, consents, holdout, preferred, troubles
+from tenants import clock, consents, holdout, preferred, recalling, troubles
 from tenants.outbox import hours
 
 AGAIN = timedelta(hours=1)  # after so long it is looked at again whether a repair is done
@@ -27,7 +27,7 @@ _MAY_HAVE_REACHED = "other.state IN ('sending', 'unknown', 'parked', 'accepted',
 FACTS = f"""
     WITH asked AS MATERIALIZED (
         SELECT m.id, m.klass, m.deadline, m.priority, m.not_before, m.tenant_id, m.lease_id, m.claims_id, m.route,
-            m.stops_on_answer, m.after_repairs, m.doubtful,
+            m.stops_on_answer, m.after_repairs, m.is_personal, m.doubtful,
             coalesce(t.merged_into_id, t.id) AS person, m.klass = 'marketing' AS is_marketing
         FROM tenants_message m LEFT JOIN tenants_tenant t ON t.id = m.tenant_id
         WHERE m.id = ANY(%(ids)s)
@@ -39,6 +39,8 @@ FACTS = f"""
         SELECT t.id, t.merged_into_id FROM tenants_tenant t JOIN persons ON persons.person = t.merged_into_id
     ), consent AS (
         {consents.CURRENT_OF_KNOWN_SQL.format(purpose="'marketing'")}
+    ), profile AS (
+        {consents.PROFILE_OF_KNOWN_SQL}
     ), wish AS (
         {preferred.OF_KNOWN_SQL}
     ), others AS (
@@ -71,6 +73,7 @@ FACTS = f"""
                 WHERE lt.lease_id = m.lease_id AND coalesce(holder.merged_into_id, holder.id) = m.person
             ) AS is_strange,
             m.is_marketing AND NOT coalesce(consent.granted, false) AS is_refused,
+            m.is_personal AND NOT coalesce(profile.granted, false) AS is_too_personal,
             m.is_marketing AND {holdout.HELD_OUT_SQL.format(lease="m.lease_id", person="m.person")} AS is_held_out,
             CASE WHEN m.is_marketing THEN wish.hours END AS preferred,
             -- What may have gone by this channel before the database was restored goes by no other.
@@ -86,13 +89,14 @@ FACTS = f"""
         LEFT JOIN tenants_feature f ON f.tenant_id = m.person
         LEFT JOIN persons ON persons.person = m.person
         LEFT JOIN consent ON consent.person = m.person
+        LEFT JOIN profile ON profile.person = m.person
         LEFT JOIN wish ON wish.person = m.person
         LEFT JOIN others ON others.id = m.id
     )
     SELECT * FROM facts
-    WHERE deadline <= %(now)s OR is_over OR is_answered OR is_untrue OR is_strange OR is_refused OR is_held_out
-        OR trouble IS NOT NULL OR preferred IS NOT NULL OR last_marketing IS NOT NULL OR rival_since IS NOT NULL
-        OR is_one_of_several OR klass = ANY(%(watched)s)
+    WHERE deadline <= %(now)s OR is_over OR is_answered OR is_untrue OR is_strange OR is_refused OR is_too_personal
+        OR is_held_out OR trouble IS NOT NULL OR preferred IS NOT NULL OR last_marketing IS NOT NULL
+        OR rival_since IS NOT NULL OR is_one_of_several OR klass = ANY(%(watched)s)
     ORDER BY priority DESC, not_before, id
 """  # noqa: S608 - every value is a parameter
 
@@ -140,6 +144,8 @@ def _verdict(row: dict[str, Any], told_just_now: int, now: datetime) -> Verdict 
         return "next", _("The tenant does not consent to offers on this channel."), None
     if row["is_refused"]:
         return "suppressed", _("The tenant does not consent to offers."), None
+    if row["is_too_personal"]:
+        return "suppressed", recalling.too_personal(), None
     if row["is_held_out"]:
         return "suppressed", holdout.words(), None
     if row["klass"] in hours.AT_ALL_HOURS:
