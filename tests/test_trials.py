@@ -33,7 +33,7 @@ B = {"text": "{last_day}之后，还住这里吗？", "templates": {}}
 
 
 def wave(*wordings: dict[str, Any], **step: Any) -> Experiment:
-    said = first_step(make_playbook("p", {**WAVE, **step}))
+    said = first_step(make_playbook("p", {**WAVE, **step}, rank=50))  # before the shipped ones
     return trials.make(said, wordings or [B], name="问一句", by=make_user(), now=NOW)
 
 
@@ -154,7 +154,7 @@ def test_stopped_everybody_new_hears_what_the_step_says_and_who_was_drawn_for_ke
 def test_what_cannot_be_tested_is_refused_in_a_sentence(
     step: dict[str, Any], wordings: list[dict[str, Any]], fault: str
 ) -> None:
-    said = first_step(make_playbook("p", {**WAVE, **step}))
+    said = first_step(make_playbook("p", {**WAVE, **step}, rank=50))  # before the shipped ones
     with pytest.raises(trials.NotMade, match=fault):
         trials.make(said, wordings, name="n", by=None, now=NOW)
     assert not Experiment.objects.exists()
