@@ -30,7 +30,7 @@ def at(hours: float) -> datetime:
 @pytest.fixture
 def wave() -> Experiment:
     """Seventy households of either arm, to whom it has been said."""
-    said = first_step(make_playbook("p", WAVE))
+    said = first_step(make_playbook("p", WAVE, rank=50))
     experiment = trials.make(said, [B], name="问一句", by=make_user(), now=clock.at(TODAY, 10))
     audience(140)
     run(TOMORROW)
@@ -181,7 +181,7 @@ def test_the_board_says_how_it_stands_and_what_would_change_it(client: Client, w
 
 def test_an_experiment_is_made_by_its_page_and_what_was_typed_stays(client: Client) -> None:
     clock.set_to(clock.at(TODAY, 10))
-    step = first_step(make_playbook("p", WAVE))
+    step = first_step(make_playbook("p", WAVE, rank=50))
     audience(114)
     page = visit(client, f"/admin/experiment/new/?step={step.pk}")
     assert WAVE["text"] in page
@@ -198,7 +198,7 @@ def test_an_experiment_is_made_by_its_page_and_what_was_typed_stays(client: Clie
 
 
 def test_flat_mates_count_once_in_the_evidence_and_together_in_the_designs_own_p() -> None:
-    step = first_step(make_playbook("p", WAVE))
+    step = first_step(make_playbook("p", WAVE, rank=50))
     trials.make(step, [B], name="问一句", by=None, now=clock.at(TODAY, 10))
     audience(20, of_two=20)
     run(TOMORROW)

@@ -95,7 +95,7 @@ def test_whoever_has_the_seed_comes_to_the_same_arms() -> None:
 
 
 def test_a_step_that_trickles_draws_as_its_pushes_come_by_a_hash_that_anybody_can_verify() -> None:
-    said = first_step(make_playbook("p", {"code": "s", "anchor": "end", "days": 40, "text": "甲"}))
+    said = first_step(make_playbook("p", {"code": "s", "anchor": "end", "days": 40, "text": "甲"}, rank=50))
     experiment = trials.make(said, [B], name="n", by=None, now=NOW)
     audience(8, building="B1")
     run(TODAY)
@@ -118,7 +118,7 @@ def test_a_wave_that_nobody_hears_ends_without_a_verdict_on_anything() -> None:
 
 
 def test_stopped_everybody_new_hears_what_the_step_says_and_who_was_drawn_for_keeps_their_arm() -> None:
-    said = first_step(make_playbook("p", {"code": "s", "anchor": "end", "days": 40, "text": "甲"}))
+    said = first_step(make_playbook("p", {"code": "s", "anchor": "end", "days": 40, "text": "甲"}, rank=50))
     experiment = trials.make(said, [B], name="n", by=None, now=NOW)
     audience(6)
     run(TODAY)
