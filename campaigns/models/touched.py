@@ -1,6 +1,6 @@
 """The tables of touchpoints: what hangs where, what was done to it, how often it was seen, when it shows, its tickets.
 
-They are `campaigns.models` like the rest, which names them; `campaigns.touchpoints` is their only writer.
+`campaigns.touchpoints` is their only writer.
 """
 
 from __future__ import annotations
