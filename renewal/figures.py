@@ -51,15 +51,19 @@ def effect(rest: dict[str, int], held_out: dict[str, int]) -> dict[str, Any]:
 
     "difference" is rest less held out, with Newcombe's 95 % interval from the two Wilson intervals (1998, method 10);
     "renewals" is that times the leases of the rest: how many renewed who would not have. "is_unclear" where the
-    interval has zero in it, so that chance alone may have made the difference.
+    interval has zero in it, so that chance alone may have made the difference; "fewer", where all of it is below zero,
+    is how many did not renew who would have.
     """
     rates = {"rest": renewal_rate(rest)["rate"], "held_out": renewal_rate(held_out)["rate"]}
     one, other = ((each["k"], each["n"]) for each in rates.values())
-    found: dict[str, Any] = {**rates, "difference": None, "renewals": None}
+    found: dict[str, Any] = {**rates, "difference": None, "renewals": None, "fewer": None}
     if one[1] and other[1]:
         triple = difference(*one, *other)
         found["difference"] = dict(zip(("rate", "low", "high"), (round(each, 6) for each in triple), strict=True))
         found["renewals"] = {name: round(each * one[1]) for name, each in found["difference"].items()}
+        if found["difference"]["high"] < 0:
+            more = found["renewals"]
+            found["fewer"] = {"rate": -more["rate"], "low": -more["high"], "high": -more["low"]}
     apart = found["difference"]
     is_unclear = apart is not None and apart["low"] <= 0 <= apart["high"]
     return {**found, "is_too_few": min(one[1], other[1]) < TOO_FEW, "least": TOO_FEW, "is_unclear": is_unclear}

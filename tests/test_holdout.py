@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.db import IntegrityError, connection, transaction
 from django.template.loader import render_to_string
+from django.utils import translation
 
 from campaigns import pushes, rehearsing
 from campaigns.models import Push
@@ -268,3 +269,19 @@ def test_the_panel_states_the_difference_in_percentage_points_or_says_that_it_ca
     assert "租约太少，还不能下结论" in few
     assert "有一边不足 30 份租约，差距还说明不了什么。" in few
     assert "百分点" not in few
+
+
+def test_where_offers_clearly_lower_renewals_the_panel_counts_how_many_fewer() -> None:
+    # Newcombe's first example the other way round: 48 of 80 less 56 of 70, -33.39 to -5.24 points.
+    lower = {"renewed": 48, "left": 32}, {"renewed": 56, "left": 14}
+    text = panel(*lower)
+    assert "触达的效果：一年少续 16 份（4 至 27）" in text
+    assert "相差 −20.0 个百分点（95% 区间 −33.4 至 −5.2）" in text
+    assert "多续" not in text
+    with translation.override("en"):
+        assert "What offers do: 16 fewer renewals in a year (4 to 27)" in panel(*lower)
+        assert "What offers do: 14 more renewals in a year (4 to 23)" in panel(*reversed(lower))
+    # Too small to tell, the other way round: no number in the heading.
+    small = panel({"renewed": 28, "left": 22}, {"renewed": 600, "left": 400})
+    assert "触达的效果：差距太小，分不清是不是偶然" in small
+    assert "少续" not in small
