@@ -123,7 +123,8 @@ def lines(tenant: Tenant) -> list[dict[str, Any]]:
         {"at": row.at, "said": _line(row)} for row in said.order_by("-at", "channel", "-pk")[:LINES]
     ]
     title, _text = hours_words()
-    for row in Preference.objects.filter(tenant=person).order_by("-at", "-pk")[:LINES]:
+    wishes = Preference.objects.filter(tenant__in=consents.rows_of(tenant))  # as each of their rows they may have one
+    for row in wishes.order_by("-at", "-pk")[:LINES]:
         found.append({"at": row.at, "said": f"{title}: {writing_hours.words(span(row))}"})
     return sorted(found, key=lambda line: line["at"], reverse=True)[:LINES]
 

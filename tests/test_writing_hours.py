@@ -14,7 +14,7 @@ from django.urls import reverse
 from campaigns import rehearsing
 from renewal import preferences as page_words
 from renewal import writing_hours
-from tenants import clock, outbox, past, preferred
+from tenants import clock, merges, outbox, past, preferred
 from tenants.models import Message, Preference, Tenant
 from tenants.outbox import Draft
 from tests.letter import make_letter, opened
@@ -185,6 +185,25 @@ def test_a_bare_token_and_a_get_choose_nothing(client: Client) -> None:
     opened(client, token)
     assert client.get("/r/letter/hours").status_code == 405
     assert not Preference.objects.exists()
+
+
+def test_a_wish_said_before_a_merge_is_listed_as_long_as_both_are_one(client: Client) -> None:
+    link, token = make_letter()
+    other = make_tenant("林晓（旧）")
+    preferred.prefer(other, (12, 14), now=NOW - MINUTE, proof="app")
+    opened(client, token)
+
+    def listed() -> list[str]:
+        return re.findall(r"什么时候写给您: (.*?)</span>", client.get(PAGE).content.decode())
+
+    assert listed() == []
+    made = merges.merge(link.tenant, other, reason="同一人", by=None, now=NOW)
+    assert listed() == ["中午，12 点至 14 点"]
+    choose(client, "evening")
+    assert listed() == ["晚上，18 点至 21 点", "中午，12 点至 14 点"]
+    merges.unmerge(made, why="不是同一人", by=None, now=NOW)
+    assert listed() == ["晚上，18 点至 21 点"]  # the other's wish is the other's again
+    assert stands(Tenant.objects.get(pk=other.pk)) == (12, 14)
 
 
 # --- On the staff's page ---
