@@ -19,13 +19,12 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 from django.utils.translation import override
 
-from campaigns import rosters, tallies, trials
+from campaigns import rosters, tallies, trials, trickling
 from campaigns.experiments import assigning, evalues, exact, srm, verdicts
 from campaigns.models import Arm, Experiment, Look, Verdict
 from campaigns.tallies import Outcome
 
 State, Kind = Experiment.State, Verdict.Kind
-GUARDED = ("refused", "answered")  # what a wording must not bring about
 SIGNED_DAYS = 60  # so long after the start signatures may still uphold or reverse
 
 
@@ -40,7 +39,10 @@ class Wave:
 
 
 def look(*, now: datetime) -> dict[str, int]:
-    """Every look that is due has been taken, with what follows; how many looks and verdicts."""
+    """Every look that is due has been taken, with what follows, and what trickles was watched over; how many of each.
+
+    {"looks", "verdicts", "upheld", "reversed", "stopped"}, the last one of what trickles.
+    """
     looks = concluded = 0
     running = Experiment.objects.filter(state=State.RUNNING, on__isnull=False)
     for pk in running.values_list("pk", flat=True):
@@ -52,7 +54,7 @@ def look(*, now: datetime) -> dict[str, int]:
                     break
                 looks += 1
                 concluded += _take(wave_of(experiment), each, now=now)
-    return {"looks": looks, "verdicts": concluded, **_watch(now=now)}
+    return {"looks": looks, "verdicts": concluded, **_watch(now=now), "stopped": trickling.watch(now=now)}
 
 
 def wave_of(experiment: Experiment) -> Wave:
@@ -128,13 +130,23 @@ def blocks(wave: Wave, rows: Sequence[Outcome]) -> list[verdicts.Block]:
     counts = tallies.count(rows, [arm.letter for arm in wave.arms])
     steps = [(step, [counts[arm.letter][step] for arm in wave.arms]) for step in ("assigned", "accepted")]
     found = [verdicts.Block("mismatch", loss.step) for loss in srm.losing_steps(steps)]
-    for what in GUARDED:
-        for number, arm in enumerate(wave.arms[1:], 1):
-            hit = [row.letter == arm.letter for row in rows if getattr(row, what) and row.letter in ("A", arm.letter)]
-            roster = (wave.plan.assigned[0], wave.plan.assigned[number])
-            if hit and float(evalues.guardrail_between(hit, roster)[-1]) >= evalues.STOPS:
-                found.append(verdicts.Block("guardrail", what))
+    for what in tallies.GUARDED:
+        hits = [counts[arm.letter][what] for arm in wave.arms]
+        if _drives_off(wave.plan.assigned, hits, wave.experiment.usual.get(what)):
+            found.append(verdicts.Block("guardrail", what))
     return found
+
+
+def _drives_off(assigned: Sequence[int], hits: Sequence[int], usual: float | None) -> bool:
+    """Whether an arm has more of these than usual, where that is known, or more than its share beside A."""
+    for number, (k, n) in enumerate(zip(hits, assigned, strict=True)):
+        if usual is not None and evalues.guardrail(k, usual * n) >= evalues.STOPS:
+            return True
+        if number and k:
+            beside = evalues.guardrail_between([0] * hits[0] + [1] * k, (assigned[0], n))
+            if float(beside[-1]) >= evalues.STOPS:
+                return True
+    return False
 
 
 def bets(wave: Wave, rows: Sequence[Outcome], *, on: str = "clicked_at") -> dict[str, list[float]]:
@@ -171,18 +183,16 @@ def _conclude(wave: Wave, found: verdicts.Verdict, this: Look, *, now: datetime)
             number += _write(wave, Kind.DROPPED, arm, why, this, now=now)
     if found.kind == "continue":
         return number
-    state = State.STOPPED if found.kind == "blocked" else State.DECIDED
+    if found.block is not None:
+        trials.block(wave.experiment, found.block.reason, found.block.step, found=this.found, now=now)
+        return number + 1
     kind, arm, why = _words(found)
-    trials.end(wave.experiment, state, now=now)
+    trials.end(wave.experiment, State.DECIDED, now=now)
     return number + _write(wave, kind, arm, why, this, now=now)
 
 
 def _words(found: verdicts.Verdict) -> tuple[Verdict.Kind, int, str]:
     """The line of a verdict: its kind, the arm that is said from now on, and why."""
-    if found.block is not None and found.block.reason == "mismatch":
-        return Kind.BLOCKED, 0, _("One version lost more of its messages than another: nothing can be told.")
-    if found.block is not None:
-        return Kind.BLOCKED, 0, _("A version drove tenants off: more of them refused or left.")
     facts = {"hour": found.hour}
     if found.kind == "confirmed":
         return Kind.CONFIRMED, found.arm or 0, _("The look at hour %(hour)d told the versions apart.") % facts

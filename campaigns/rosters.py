@@ -17,7 +17,7 @@ from django.db import connection, transaction
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
-from campaigns import trials
+from campaigns import tallies, trials
 from campaigns.experiments import assigning
 from campaigns.experiments.assigning import Household
 from campaigns.models import Arm, Assigned, Experiment, Look, Push, Verdict
@@ -81,7 +81,8 @@ def _wave(experiment: Experiment, planned: QuerySet[Push], *, today: date, now: 
     arms = _arms(experiment)
     roster = households(seats)
     experiment.roster = [[each.key, each.building, each.mood, each.tenure, each.persons] for each in roster]
-    experiment.save(update_fields=["roster"])
+    experiment.usual = tallies.usual(at=now)
+    experiment.save(update_fields=["roster", "usual"])
     arm_of = assigning.assign(roster, experiment.seed, len(arms))
     blocks = assigning.blocks(roster, len(arms))
     block_of = {each.key: number for number, block in enumerate(blocks) for each in block}

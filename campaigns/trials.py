@@ -95,6 +95,30 @@ def stop(pk: int, *, why: str, by: User | None, now: datetime) -> Experiment:
     return found
 
 
+def block(
+    experiment: Experiment, reason: str, step: str, *, found: Mapping[str, Any] | None = None, now: datetime
+) -> None:
+    """Nothing can be concluded for `reason`, seen in `step` (`experiments.verdicts.Block`): stopped, A is said."""
+    first = Arm.objects.get(experiment=experiment, letter=LETTERS[0])
+    why = _why_blocked(reason, step)
+    Verdict.objects.create(
+        experiment=experiment, kind=Verdict.Kind.BLOCKED, arm=first, why=why, found=found or {}, at=now
+    )
+    end(experiment, State.STOPPED, now=now)
+
+
+def _why_blocked(reason: str, step: str) -> str:
+    if reason == "guardrail" and step == "refused":
+        return _("A version drove tenants off: more of them refused further offers.")
+    if reason == "guardrail" and step == "complained":
+        return _("A version drove tenants off: more of them complained.")
+    if reason == "guardrail":
+        return _("A version drove tenants off: more of them said no or gave notice.")
+    if step == "accepted":
+        return _("One version lost more of its messages than another before a channel took them: nothing can be told.")
+    return _("The lot did not fill the versions as it should have: nothing can be told.")
+
+
 def end(experiment: Experiment, state: str, *, now: datetime) -> None:
     """No more arms are drawn."""
     experiment.state, experiment.ended_at = state, now

@@ -43,6 +43,11 @@ def share(successes: int, n: int) -> dict[str, Any]:
     return {"k": successes, "n": n, "rate": round(successes / n, 6) if n else None, "low": low, "high": high}
 
 
+def rate_words(rate: float) -> str:
+    """A share as a sentence has it: 15%, 4.5%."""
+    return f"{rate:.0%}" if rate >= 0.1 else f"{rate:.1%}"
+
+
 TOO_FEW = 30  # of leases held out; below it a difference is shown, and said to tell nothing
 
 

@@ -13,15 +13,15 @@ from django.utils.translation import gettext as _
 from campaigns import looking, releases, rosters, tallies
 from campaigns.experiments import power, shares
 from campaigns.models import Arm, Assigned, Experiment, Look, StepVersion, Verdict
-from renewal import bookwords
-from renewal.figures import share
+from renewal import bookwords, trickleboard
+from renewal.figures import rate_words, share
 from tenants import clock
 from tenants.models import Click, Lease, Message
 
 State, Kind = Experiment.State, Verdict.Kind
 BASE_DAYS, BASE_LEAST = 90, 30
 ASSUMED = 0.15  # share of clicks, where nothing of one's own is known yet
-FIGURES = ("accepted", "delivered", "clicked", "opened", "signed", "refused", "answered")
+FIGURES = tallies.COUNTED
 
 
 @dataclass(slots=True)
@@ -102,24 +102,20 @@ def power_words(audience: int, *, now: datetime, arms: int = 2) -> str:
     if each < 2:
         return _("Too few to test anything.")
     base, is_known = _base(now=now)
-    facts: dict[str, Any] = {"n": each, "base": _share(base)}
+    facts: dict[str, Any] = {"n": each, "base": rate_words(base)}
     reach = power.reach(each, base, arms=arms)
     if reach.higher is None:
         words = _("%(n)d tenants a version: however different the versions are, nothing can be told.")
     elif reach.lower is None:
-        facts["higher"] = _share(reach.higher)
+        facts["higher"] = rate_words(reach.higher)
         words = _("%(n)d tenants a version: %(base)s can only be told from %(higher)s and more.")
     else:
-        facts |= {"higher": _share(reach.higher), "lower": _share(reach.lower)}
+        facts |= {"higher": rate_words(reach.higher), "lower": rate_words(reach.lower)}
         words = _(
             "%(n)d tenants a version: %(base)s can only be told from %(higher)s and more, or from %(lower)s and less."
         )
     source = _("That share was clicked in the last 90 days.") if is_known else _("That share is assumed.")
     return _("%(words)s %(source)s") % {"words": words % facts, "source": source}
-
-
-def _share(rate: float) -> str:
-    return f"{rate:.0%}" if rate >= 0.1 else f"{rate:.1%}"
 
 
 def _base(*, now: datetime) -> tuple[float, bool]:
@@ -160,8 +156,11 @@ def board(experiment: Experiment, *, now: datetime) -> dict[str, Any]:
         "texts": {arm.letter: _read(experiment, arm, example, now=now) for arm in arms},
         "looks": _looks(experiment, now=now),
         "changes": _changes(experiment, arms) if experiment.state == State.RUNNING else [],
-        "difference": _difference(sides) if len(sides) == 2 else None,
+        # An interval for one look: of what trickles, and is looked at all the time, `trickle` has another.
+        "difference": _difference(sides) if len(sides) == 2 and experiment.on else None,
         "evidence": _evidence(experiment, rows),
+        "usual": _usual(experiment),
+        "trickle": None if experiment.on else _trickle(rows, arms, now=now),
         "lines": lines,
         "ends_at": experiment.started_at + timedelta(hours=rosters.LOOK_HOURS[-1]) if experiment.started_at else None,
         "example": example,
@@ -229,6 +228,22 @@ def _evidence(experiment: Experiment, rows: list[tallies.Outcome]) -> list[str]:
         facts = {"better": better, "worse": worse, "e": f"{max(bets):.1f}"}
         words.append(_("That %(better)s is clicked more than %(worse)s: %(e)s to one.") % facts)
     return words
+
+
+def _trickle(rows: list[tallies.Outcome], arms: list[Arm], *, now: datetime) -> dict[str, Any]:
+    base, _is_known = _base(now=now)
+    return trickleboard.panel(rows, [arm.letter for arm in arms], base=base, now=now)
+
+
+def _usual(experiment: Experiment) -> str:
+    """The usual rates that were written down before the start, in a sentence; nothing where too few were asked."""
+    if not experiment.usual:
+        return ""
+    facts = {what: rate_words(experiment.usual[what]) for what in tallies.GUARDED}
+    return _(
+        "Usual within 72 hours of being asked: %(refused)s refuse, %(answered)s say no, %(complained)s complain "
+        "(%(asked)d asks in 90 days). A version at two or three times that is stopped."
+    ) % {**facts, "asked": experiment.usual["asked"]}
 
 
 def _changes(experiment: Experiment, arms: list[Arm]) -> list[str]:

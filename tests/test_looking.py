@@ -10,12 +10,21 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from campaigns import looking, trials
+from campaigns import looking, tallies, trials
 from campaigns.experiments import evalues
 from campaigns.models import Assigned, Experiment, Look, Push, Verdict
 from tenants import clock, consents, links
 from tenants.models import Link, Message, User
-from tests.makers import TODAY, first_step, make_lease, make_playbook, make_tenant, make_unit, make_user
+from tests.makers import (
+    TODAY,
+    first_step,
+    make_event,
+    make_lease,
+    make_playbook,
+    make_tenant,
+    make_unit,
+    make_user,
+)
 from tests.test_trials import TOMORROW, WAVE, B, audience, run
 
 pytestmark = pytest.mark.django_db
@@ -69,12 +78,12 @@ def said() -> list[tuple[str, str | None]]:
 def test_a_look_counts_what_had_happened_by_its_hour_however_late_it_is_taken(wave: Experiment) -> None:
     click(of("A")[:5], at(11))
     click(of("B")[:6], at(13))
-    assert looking.look(now=at(11.9)) == {"looks": 0, "verdicts": 0, "upheld": 0, "reversed": 0}
+    assert looking.look(now=at(11.9)) == {"looks": 0, "verdicts": 0, "upheld": 0, "reversed": 0, "stopped": 0}
     assert looking.look(now=at(30))["looks"] == 2
     first, second = Look.objects.filter(done_at__isnull=False).order_by("number")
     assert [first.found["arms"][letter]["clicked"] for letter in "AB"] == [5, 0]
     assert [second.found["arms"][letter]["clicked"] for letter in "AB"] == [5, 6]
-    none = dict.fromkeys(("delivered", "opened", "signed", "refused", "answered"), 0)
+    none = dict.fromkeys(("delivered", "opened", "signed", "refused", "answered", "complained"), 0)
     assert second.found["arms"]["A"] == {"assigned": 70, "accepted": 70, "clicked": 5, **none}
     assert looking.look(now=at(30))["looks"] == 0
 
@@ -153,6 +162,50 @@ def test_a_version_that_drives_tenants_off_is_stopped(wave: Experiment) -> None:
         consents.refuse_marketing(seat.tenant, channel="any", proof="R", now=at(21))
     looking.look(now=at(24))
     assert said() == [("blocked", "A")]
+
+
+@pytest.mark.parametrize(("refused", "usual", "is_stopped"), [(6, 0.01, True), (5, 0.01, False), (6, None, False)])
+def test_a_version_well_above_the_usual_rate_is_stopped_long_before_the_other_would_show_it(
+    wave: Experiment, refused: int, usual: float | None, is_stopped: bool
+) -> None:
+    wave.usual = {"asked": 300, "refused": usual, "answered": 0.5, "complained": 0.5} if usual else {}
+    wave.save()
+    for seat in of("B")[:refused]:
+        consents.refuse_marketing(seat.tenant, channel="any", proof="R", now=at(10))
+    looking.look(now=at(12))
+    assert [line.why for line in Verdict.objects.all()] == ["有一个版本让租客反感：拒收后续优惠的人更多。"] * is_stopped
+
+
+def test_complaints_of_one_version_stop_it(wave: Experiment) -> None:
+    wave.usual = {"asked": 300, "refused": 0.5, "answered": 0.5, "complained": 0.01}
+    wave.save()
+    for number, seat in enumerate(of("B")[:7]):
+        category = "投诉" if number else "漏水"
+        make_event(
+            "ticket.reported", at=at(10), tenant=seat.tenant, data={"ticket": f"T{number}", "category": category}
+        )
+    looking.look(now=at(12))
+    assert [line.why for line in Verdict.objects.all()] == ["有一个版本让租客反感：投诉的人更多。"]
+    assert Look.objects.get(number=1).found["arms"]["B"]["complained"] == 6
+
+
+def test_usual_rates_are_those_of_the_asks_of_ninety_days_within_72_hours_and_written_down_at_the_start() -> None:
+    early = {"code": "e", "anchor": "end", "days": 45, "text": "甲"}
+    first_step(make_playbook("old", early, rank=40))
+    leases = audience(200)
+    asked_on = clock.day_of(START) - timedelta(days=6)
+    run(asked_on)
+    asked_at = clock.at(asked_on, 10)
+    Message.objects.update(state="sending", lease_until=timezone.now())
+    Message.objects.update(state="accepted", lease_until=None, sent_at=asked_at)
+    people = [lease.tenants.get() for lease in leases[:4]]
+    for person, hours in zip(people, (1, 72, 73, 200), strict=True):
+        consents.refuse_marketing(person, channel="any", proof="R", now=asked_at + timedelta(hours=hours))
+    make_event("ticket.reported", at=asked_at, tenant=people[0], data={"ticket": "T1", "category": "投诉"})
+    known = {"asked": 200, "refused": 3 / 200, "answered": 1 / 200, "complained": 2 / 200}
+    assert tallies.usual(at=asked_at + timedelta(hours=72)) == known
+    assert tallies.usual(at=asked_at + timedelta(hours=71.9)) == {}
+    assert tallies.usual(at=asked_at + timedelta(days=91)) == {}
 
 
 # --- The pages ----------------------------------------------------------------------------------------------

@@ -28,6 +28,8 @@ class Experiment(models.Model):
     seed = models.CharField(_("seed"), max_length=32)  # whoever has it and the roster comes to the same arms
     # Of a wave, frozen on its day: [household, building, mood, tenure, persons] of `experiments.assigning.Household`.
     roster = models.JSONField(_("roster"), default=list, db_default=Value([], models.JSONField()))
+    # Of a wave, written down before it starts: {"asked": n, "refused": rate, …}, `tallies.usual`.
+    usual = models.JSONField(_("usual rates"), default=dict, db_default=Value({}, models.JSONField()))
     state = models.CharField(_("state"), max_length=8, choices=State.choices, default=State.READY)
     made_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+", verbose_name=_("by"))
     made_at = models.DateTimeField(_("made"))
