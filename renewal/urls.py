@@ -106,6 +106,7 @@ urlpatterns = [
     path("admin/segment/<int:pk>/why/<int:tenant_id>/", segments.why_view, name="staff-segment-why"),
     path("admin/experiment/", experiments.listing_view, name="staff-experiments"),
     path("admin/experiment/new/", experiments.new_view, name="staff-experiment-new"),
+    path("admin/experiment/counts/", experiments.counts_view, name="staff-experiment-counts"),
     path("admin/experiment/<int:pk>/", experiments.board_view, name="staff-experiment"),
     path("admin/experiment/<int:pk>/stop/", experiments.stop_view, name="staff-experiment-stop"),
     path("admin/playbook/", playbooks.listing_view, name="staff-playbooks"),

@@ -1,8 +1,12 @@
-"""Experiments: the list, one being made, its board, and stopping it. To be read by all who see tenants."""
+"""Experiments: the list, one being made, its board, stopping it, and counts of another trial.
+
+To be read by all who see tenants.
+"""
 
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import admin, messages
 from django.core.exceptions import BadRequest
@@ -14,7 +18,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from campaigns import trials
 from campaigns.models import Experiment, StepVersion
-from renewal import bookwords, trialboard
+from renewal import bookwords, countboard, trialboard
 from renewal.views.playbooks import by, page, refuse_others, refuse_without_people
 from tenants import clock
 
@@ -83,6 +87,27 @@ def board(request: HttpRequest, pk: int) -> HttpResponse:
     return page(request, "staff/experiment.html", context)
 
 
+@require_safe
+def counts(request: HttpRequest) -> HttpResponse:
+    """A trial that ran elsewhere, by its counts: all of it is in the address, and nothing is kept."""
+    refuse_without_people(request)
+    told, fault, place = None, "", ""
+    try:
+        told = countboard.read(request.GET)
+    except countboard.NotCounts as refused:
+        fault, place = str(refused), refused.field
+    context = {
+        "title": _("Counts of another trial"),
+        **HERE,
+        "told": told,
+        "fault": fault,
+        "form": countboard.form(request.GET, place),
+        "example": urlencode(countboard.example()),
+        "threshold": countboard.srm.ALARM,
+    }
+    return page(request, "staff/experiment_counts.html", context, status=422 if fault else 200)
+
+
 @require_POST
 def stop(request: HttpRequest, pk: int) -> HttpResponse:
     """The experiment is over, for a reason that is kept."""
@@ -99,5 +124,6 @@ def stop(request: HttpRequest, pk: int) -> HttpResponse:
 
 listing_view = admin.site.admin_view(listing)
 new_view = admin.site.admin_view(new)
+counts_view = admin.site.admin_view(counts)
 board_view = admin.site.admin_view(board)
 stop_view = admin.site.admin_view(stop)
