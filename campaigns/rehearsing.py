@@ -149,6 +149,7 @@ class Decision:
     tenant: int
     playbook: str
     step: str
+    said: int  # the step in the version it was decided by
     cycle: str
     due_on: date
     decided_at: datetime
@@ -303,6 +304,7 @@ def _decision(push: Push, until: datetime | None) -> Decision:
         tenant=push.tenant_id,
         playbook=push.step.playbook.code,
         step=push.step.code,
+        said=push.said_id,
         cycle=push.cycle,
         due_on=push.due_on,
         decided_at=push.created_at,

@@ -88,6 +88,7 @@ def told(decision: Decision | None) -> dict[str, Any] | None:
         "reason": decision.reason,
         "fate": decision.fate,
         "text": decision.text,
+        "said": decision.said,
     }
 
 

@@ -262,3 +262,9 @@ class RehearsedPush(models.Model):
 
     def __str__(self) -> str:
         return f"{self.on} {self.step}"
+
+    @property
+    def said(self) -> int | None:
+        """The step in the version it was decided by, there or else really; old results do not tell."""
+        side = self.would or self.really or {}
+        return side.get("said")

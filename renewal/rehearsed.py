@@ -7,7 +7,7 @@ connection of its own, since all that a rehearsal does is undone. One whose work
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -20,8 +20,8 @@ from django.db import DEFAULT_DB_ALIAS, connection, connections, transaction
 from django.db.models import Count, Q
 from kombu.exceptions import KombuError
 
-from campaigns.models import Playbook
-from renewal import rehearsals
+from campaigns.models import Playbook, StepVersion
+from renewal import bookwords, rehearsals
 from renewal.models import Rehearsal, RehearsedPush
 from renewal.rehearsals import BackTest, CannotRehearse, Report
 from tenants import clock
@@ -173,6 +173,12 @@ def pushes(row: Rehearsal, wanted: Wanted) -> Page[RehearsedPush]:
             | Q(lease__contract_no__iexact=word)
         )
     return Paginator(rows.order_by("on", "tenant__name", "pk"), PAGE).get_page(wanted.page)
+
+
+def steps_of(pushes: Iterable[RehearsedPush]) -> dict[int, str]:
+    """Their steps in words, by `RehearsedPush.said`: whose step it is and when it is due; those that still stand."""
+    found = StepVersion.objects.filter(pk__in={push.said for push in pushes}).select_related("version__playbook")
+    return {said.pk: f"{said.version.playbook.name} · {bookwords.moment(said)}" for said in found}
 
 
 def counts(row: Rehearsal) -> dict[str, int]:

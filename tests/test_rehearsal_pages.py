@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -14,7 +15,7 @@ from renewal import rehearsed, tasks
 from renewal.models import Rehearsal, RehearsedPush
 from tenants import clock
 from tenants.models import Membership
-from tests.makers import make_user
+from tests.makers import NOW, make_enrolment, make_lease, make_playbook, make_user, make_version
 from tests.stretch import FIRST, Stretch
 from tests.test_segment_pages import get
 
@@ -25,13 +26,17 @@ BACK = {"kind": "back", "from": FIRST.isoformat(), "to": (FIRST + timedelta(days
 pytestmark = pytest.mark.django_db
 
 
+@pytest.fixture(autouse=True)
+def _how_far_it_is_stays_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Within a test's transaction another connection sees none of its rows."""
+    monkeypatch.setattr(rehearsed.connections, "create_connection", lambda alias: _Here())
+
+
 @pytest.fixture
-def stretch(monkeypatch: pytest.MonkeyPatch) -> Stretch:
+def stretch() -> Stretch:
     stretch = Stretch(3)
     stretch.live(DAYS)
     clock.set_to(clock.at(FIRST + timedelta(days=DAYS - 1), 23))
-    # Within a test's transaction another connection sees none of its rows: how far it is stays where the test is.
-    monkeypatch.setattr(rehearsed.connections, "create_connection", lambda alias: _Here())
     return stretch
 
 
@@ -72,6 +77,31 @@ def test_a_back_test_is_asked_for_run_by_a_worker_and_read(stretch: Stretch) -> 
     assert one
     assert one.tenant.name in get(client, f"{address}?tenant={one.tenant_id}")
     assert one.tenant.name in get(client, f"{address}?q={one.tenant.phone}")
+
+
+def test_a_step_is_named_by_its_playbook_and_moment_in_the_version_it_was_decided_by(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock.set_to(NOW)
+    monkeypatch.setattr("renewal.views.rehearsals.DAYS_AHEAD", 2)
+    book = make_playbook("kitchen", {"code": "kitchen-25", "days": 25, "text": "信在这里"}, name="厨房常客", rank=1)
+    make_enrolment(make_lease(), book)
+    client = client_of("hq")
+    address = ask(client, kind="ahead")
+    tasks.rehearse()
+    make_version("kitchen", {"kitchen-25": {"days": 41}})
+
+    def named() -> list[str]:
+        return re.findall("厨房常客 · 到期前 \\d+ 天|kitchen-25", get(client, address))
+
+    assert named() == ["厨房常客 · 到期前 25 天"]
+    # A version that is gone, or a result kept before it told the version: the code.
+    one = RehearsedPush.objects.get()
+    assert one.would
+    for unknown in ({"said": 0}, {}):
+        one.would = {name: value for name, value in one.would.items() if name != "said"} | unknown
+        one.save()
+        assert named() == ["kitchen-25"]
 
 
 def test_a_dry_run_shows_who_would_be_sent_what(stretch: Stretch, monkeypatch: pytest.MonkeyPatch) -> None:

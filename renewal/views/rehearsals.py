@@ -100,13 +100,15 @@ def rehearsal(request: HttpRequest, pk: int) -> HttpResponse:
         page=_number(request.GET.get("page")) or 1,
     )
     kept = {"q": wanted.words, "what": wanted.what, "tenant": wanted.tenant or ""}
+    pushes = rehearsed.pushes(row, wanted)
     context = {
         "title": row.get_kind_display(),
         "rehearsal": row,
         "wanted": wanted,
         "tenant": rehearsed.tenant_of(wanted),
         "followings": rehearsed.followings_of(row, wanted),
-        "page": rehearsed.pushes(row, wanted),
+        "page": pushes,
+        "steps": rehearsed.steps_of(pushes),
         "counts": rehearsed.counts(row),
         "notes": list(whatif.notes(row.result)) if row.result and row.kind == Rehearsal.Kind.BACK else [],
         "address": urlencode({name: value for name, value in kept.items() if value}),
