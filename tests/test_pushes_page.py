@@ -199,6 +199,15 @@ def test_a_signature_counts_once_for_the_last_push_accepted_before_it(root: Clie
     assert [row[-1] for row in rows(html, "playbooks").values()] == ["1", "0", "1"]
 
 
+def test_what_came_of_a_push_after_the_period_counts_and_the_page_says_so(root: Client) -> None:
+    push = pushed(first_step(make_playbook("letter", name="续租信")), "delivered", ("phone", "accepted"))
+    clicked(push)
+    renewed(push.lease)
+    html = get(root, reverse("staff-pushes") + "?from=2025-11-30&to=2025-11-30")
+    assert rows(html, "playbooks") == {"续租信": ["1", "0", "0", "0", "0", "1", "1", "1", "1"]}
+    assert "触达在时段结束后才送达、点开或签署的，也计算在内。" in html
+
+
 def test_why_pushes_were_not_sent_is_counted_by_the_shape_of_the_reason(root: Client) -> None:
     said = first_step(make_playbook("letter", name="续租信"))
     for days in (3, 4):
