@@ -1,8 +1,9 @@
 """R1: random rules over random histories, compiled to a query and read person by person in plain Python.
 
 In full 10,000 rules over 50 crowds whose histories touch the edges of the rules' windows, told late, out of order and
-twice. The two must select the same people, and what is explained of one must hold or not as the list says. Two red
-twins: windows that begin and end a second late, and working days that are days; neither may pass.
+twice. The two must select the same people, and what is explained of one must hold or not as the list says. Three red
+twins: windows that begin and end a second late, working days that are days, and consents asked of the first channel
+whichever the rule names; none may pass.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from unittest.mock import patch
 
 from django.db import transaction
 
-from campaigns import segments, windows
+from campaigns import agreeing, segments, windows
 from campaigns.grammar import Bound
 from campaigns.windows import Window
 from faults import Outcome, outcome, rule_world
@@ -24,7 +25,7 @@ from faults.rule_world import TODAY, Rule
 CROWDS, RULES = 50, 200
 EXPLAINED = 10  # of so many rules one is explained, for one person
 
-_sql = windows.sql
+_sql, _agreed = windows.sql, agreeing._sql
 
 
 def run(seed: int, share: float) -> Outcome:
@@ -36,8 +37,11 @@ def run(seed: int, share: float) -> Outcome:
         _forget()
         lazy = campaign(random.Random(seed), max(2, crowds // 5))
     _forget()
-    counts = {"late_windows": late[1]["other_people"], "all_days_work": lazy[1]["other_people"]}
-    return outcome(*green, red=(late[0] or lazy[0], counts))
+    with patch.object(agreeing, "_sql", _on_the_first_channel):
+        deaf = campaign(random.Random(seed), max(2, crowds // 5))
+    twins = {"late_windows": late, "all_days_work": lazy, "one_channel": deaf}
+    counts = {name: told["other_people"] for name, (_held, told) in twins.items()}
+    return outcome(*green, red=(any(held for held, _told in twins.values()), counts))
 
 
 def _forget() -> None:
@@ -49,6 +53,10 @@ def _forget() -> None:
 def _a_second_late(window: Rule, bound: Bound) -> Window:
     told = _sql(window, bound)
     return Window(f"({told.from_at} + interval '1 second')", f"({told.to_at} + interval '1 second')", told.anchored)
+
+
+def _on_the_first_channel(sql: str, leaf: Rule, bound: Bound) -> str:
+    return _agreed(sql, {"consent": leaf["consent"]}, bound)
 
 
 def campaign(dice: random.Random, crowds: int) -> tuple[bool, dict[str, Any]]:
