@@ -18,6 +18,7 @@ from renewal.figures import share
 MEASURES = 3  # at most
 MOST = 10**9
 ALPHA = 0.05
+LEAST = 30  # of each version's people that did, and that did not; with fewer the z-test tells too much apart
 # Public: where the first gate stands in a game, at level 30 (A) or 40 (B); players, and those back a day and a week on.
 COOKIE_CATS = {
     "n_A": "44700", "n_B": "45489", "k_A_1": "20034", "k_B_1": "20119", "k_A_2": "8502", "k_B_2": "8279",
@@ -42,6 +43,7 @@ class Measure:
     z: str
     p: str
     is_told: bool
+    is_small: bool  # so few that the z-test is too free
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,7 @@ class Told:
     sizes: tuple[int, int]
     sizes_p: str
     is_alarm: bool
+    is_odd: bool  # rare for an even split, and no alarm yet
     measures: list[Measure]
 
 
@@ -72,7 +75,8 @@ def read(given: Mapping[str, str]) -> Told | None:
     if not numbers:
         raise NotCounts(_("Say of at least one measure how many there were."), "k_A_1")
     measures = [_measure(given, number, n_a, n_b) for number in numbers]
-    return Told((n_a, n_b), f"{sizes.p:.2g}", sizes.is_alarm, measures)
+    is_odd = not sizes.is_alarm and sizes.p < ALPHA
+    return Told((n_a, n_b), _p(sizes.p, 2), sizes.is_alarm, is_odd, measures)
 
 
 def form(given: Mapping[str, str], wrong: str = "") -> list[list[dict[str, Any]]]:
@@ -112,9 +116,15 @@ def _measure(given: Mapping[str, str], number: int, n_a: int, n_b: int) -> Measu
         [_arm("A", k_a, n_a), _arm("B", k_b, n_b)],
         {"letter": "A" if z >= 0 else "B", **points},
         f"{abs(z):.3f}",
-        f"{p:.3g}",
+        _p(p, 3),
         p < ALPHA,
+        min(k_a, n_a - k_a, k_b, n_b - k_b) < LEAST,
     )
+
+
+def _p(p: float, digits: int) -> str:
+    """A p-value with its sign, "= 0.0744"; one too small for a float is not nought."""
+    return f"= {p:.{digits}g}" if p >= 1e-12 else "< 1e-12"
 
 
 def _arm(letter: str, k: int, n: int) -> dict[str, Any]:
@@ -128,7 +138,7 @@ def _number(given: Mapping[str, str], field: str, *, least: int = 0, most: int =
     if not typed:
         raise NotCounts(_("A number is missing."), field)
     if not typed.isdecimal():
-        raise NotCounts(_("“%(typed)s” is no whole number.") % {"typed": typed[:20]}, field)
+        raise NotCounts(_("“%(typed)s” is no whole number from 0 up.") % {"typed": typed[:20]}, field)
     if len(typed) > len(str(MOST)) or int(typed) > MOST:
         raise NotCounts(_("“%(typed)s” is more than a trial can have.") % {"typed": typed[:20]}, field)
     if int(typed) < least:

@@ -28,7 +28,7 @@ def test_the_public_cookie_cats_counts_are_shown_as_they_are(client: Client) -> 
     page = visit(client, **countboard.example())
     assert "人数未见异常（p = 0.0086）" in page
     assert "A 44,700 人，B 45,489 人：平均分组时出现这种差距的概率 p = 0.0086" in page
-    assert "报警线为 0.001：一千次正常试验中约有一次被误报。" in page
+    assert "报警线为 0.001：一千次正常试验中约有一次被误报。 平均分组时少见，但还不足以怀疑。" in page
     assert "次日留存：A 高出 0.6 个百分点，区间 −0.1 至 1.2" in page
     assert "z = 1.784，p = 0.0744；即使这是事先约定的唯一一次检视，也不能分辨两个版本。" in page
     assert "7 日留存：A 高出 0.8 个百分点，区间 0.3 至 1.3" in page
@@ -55,8 +55,8 @@ def test_sizes_that_do_not_match_are_said_first(client: Client) -> None:
     ("typed", "fault", "field"),
     [
         ({"n_A": "100"}, "缺少一个数字。", "n_B"),
-        ({"n_A": "100", "n_B": "-3"}, "“-3”不是整数。", "n_B"),
-        ({"n_A": "1.5", "n_B": "3"}, "“1.5”不是整数。", "n_A"),
+        ({"n_A": "100", "n_B": "-3"}, "“-3”不是 0 或正整数。", "n_B"),
+        ({"n_A": "1.5", "n_B": "3"}, "“1.5”不是 0 或正整数。", "n_A"),
         ({"n_A": "0", "n_B": "3"}, "每个版本至少有一人。", "n_A"),
         ({"n_A": "9" * 40, "n_B": "3"}, f"“{'9' * 20}”超出一次试验可能的人数。", "n_A"),
         ({"n_A": "100", "n_B": "100"}, "请至少填写一个指标的人数。", "k_A_1"),
@@ -78,6 +78,14 @@ def test_counts_that_cannot_be_get_one_sentence_and_stay(
 def test_nobody_and_everybody_is_no_difference(client: Client) -> None:
     page = visit(client, n_A="10", n_B="12", k_A_1="0", k_B_1="0", k_A_2="10", k_B_2="12")
     assert page.count("z = 0.000，p = 1；") == 2
+    assert page.count("人数太少，这种检验偏松；精确检验更难分辨。") == 2
+
+
+def test_a_p_too_small_to_write_is_not_nought_and_large_counts_get_no_caution(client: Client) -> None:
+    page = visit(client, n_A="900000", n_B="1000000", k_A_1="450000", k_B_1="400000")
+    assert page.count("p = &lt; 1e-12") == 0
+    assert page.count("p &lt; 1e-12") == 2
+    assert "人数太少" not in page
 
 
 @pytest.mark.django_db(transaction=True)
