@@ -15,7 +15,7 @@ from django.conf import settings
 from connectors.channels import Answer, Envelope, Outcome
 from faults import house, mail
 from tenants import clock
-from tenants.models import Message
+from tenants.models import Attempt, Message
 from tests.makers import NOW
 from tests.pager import Pager
 from tests.standins.base import Fault
@@ -45,7 +45,8 @@ def run(seed: int, share: float) -> dict[str, Any]:
     mute = _campaign(many, seed, "faults.s6:Mute", keyless=True)
     red = _campaign(many, seed, "faults.house:Forgetful", keyless=True)
     all_arrived = all(one["lost"] == one["double"] == one["waiting for a person"] == 0 for one in (keyed, asked))
-    none_twice = mute["double"] == 0 and mute["waiting for a person"] == mute["ambiguous"] > 0
+    # A machine under load may be too slow for an answer that the provider did give: that one waits as well.
+    none_twice = mute["double"] == 0 and mute["waiting for a person"] == mute["unanswered"] >= mute["ambiguous"] > 0
     return {
         "held": all_arrived and none_twice,
         "counts": {"with a key": keyed, "with a query": asked, "with neither": mute},
@@ -66,9 +67,11 @@ def _campaign(many: int, seed: int, pager: str, *, keyless: bool) -> dict[str, i
         states, arrived = mail.states(), service.counts.arrived
         # What was sent once and not answered: every call of a message but those that were.
         faulty = service.counts.faults.total()
+        unanswered = Attempt.objects.filter(outcome=Outcome.UNKNOWN).values("message").distinct().count()
     return {
         "sends": many,
         "ambiguous": faulty,
+        "unanswered": unanswered,
         "lost": sum(key not in arrived for key in Message.objects.values_list("key", flat=True)),
         "double": sum(arrived.values()) - len(arrived),
         "accepted": states.get(Message.State.ACCEPTED, 0),
