@@ -1,4 +1,4 @@
-"""Y1: a year of 2,600 random tenants: nothing goes in quiet hours, over the budget, without consent, after an answer.
+"""Y1: a year of 3,900 random tenants: nothing goes in quiet hours, over the budget, without consent, after an answer.
 
 Each day playbooks are joined, planned and handed over, other rooms post offers and words of service, tenants refuse and
 agree again, sign, give notice or decline, and at random hours of the day and the night the outbox is drained; of the
@@ -30,7 +30,7 @@ from tests.makers import NOW, TODAY, make_building, make_lease, make_playbook, m
 from tests.standins.base import Fault
 from tests.standins.pager import PagerService
 
-PEOPLE, DAYS = 2600, 365
+PEOPLE, DAYS = 3900, 365
 RED_PEOPLE, RED_DAYS = 150, 35
 STEPS = range(6, 366, 12)  # days before the lease's end
 # What happens to a person in a day, at an hour of its own.
