@@ -230,6 +230,7 @@ def test_the_board_says_how_it_stands_and_what_would_change_it(client: Client, w
     _a_better, b_better = evalues.by_clicks([0] * 5 + [1] * 16, (70, 70))
     assert f"此刻的证据：B 的点击多于 A：{b_better.max():.1f} 比 1。" in page
     assert "上次检视时若版本 B 再多" in page
+    assert 'name="why" maxlength="200" value="人工停止"' in page  # one click stops it
 
 
 def test_an_experiment_is_made_by_its_page_and_what_was_typed_stays(client: Client) -> None:
