@@ -191,7 +191,7 @@ def test_complaints_of_one_version_stop_it(wave: Experiment) -> None:
 
 def test_usual_rates_are_those_of_the_asks_of_ninety_days_within_72_hours_and_written_down_at_the_start() -> None:
     early = {"code": "e", "anchor": "end", "days": 45, "text": "甲"}
-    first_step(make_playbook("old", early, rank=40))
+    first_step(make_playbook("old", early, rank=60))
     leases = audience(200)
     asked_on = clock.day_of(START) - timedelta(days=6)
     run(asked_on)
@@ -206,6 +206,12 @@ def test_usual_rates_are_those_of_the_asks_of_ninety_days_within_72_hours_and_wr
     assert tallies.usual(at=asked_at + timedelta(hours=72)) == known
     assert tallies.usual(at=asked_at + timedelta(hours=71.9)) == {}
     assert tallies.usual(at=asked_at + timedelta(days=91)) == {}
+    said = first_step(make_playbook("p", WAVE, rank=50))
+    experiment = trials.make(said, [B], name="问一句", by=None, now=clock.at(TODAY, 10))
+    audience(2, building="B2")  # whoever is in a playbook stays there
+    run(TOMORROW)
+    experiment.refresh_from_db()
+    assert experiment.usual == known
 
 
 # --- The pages ----------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from campaigns import looking, tallies, trials, trickling
 from campaigns.experiments import evalues, power
-from campaigns.models import Assigned, Experiment, Verdict
+from campaigns.models import Assigned, Experiment, Push, Verdict
 from campaigns.trickling import Household
 from tenants import clock, consents
 from tenants.models import Message
@@ -80,6 +80,20 @@ def test_flat_mates_are_one_household_and_a_click_of_either_counts(trickle: Expe
     found = trickling.households(tallies.outcomes(trickle, at=now), now=now)
     assert len(found) == 6
     assert sum(each.clicked for each in found) == 1
+
+
+def test_what_became_of_the_push_that_was_drawn_for_counts_and_of_no_other_cycle(trickle: Experiment) -> None:
+    audience(1)
+    run(TODAY)
+    sent()
+    drawn_for = Push.objects.get()
+    Push.objects.update(cycle="77")  # as of a step that follows an event
+    for cycle, hours in (("76", -24), ("78", 24)):
+        other = Push.objects.get(pk=drawn_for.pk)
+        other.pk, other.message, other.cycle = None, None, cycle
+        other.created_at = drawn_for.created_at + timedelta(hours=hours)
+        other.save()
+    assert [row.accepted for row in tallies.outcomes(trickle, at=at(5))] == [True]
 
 
 def test_evidence_is_the_largest_so_far_and_the_interval_waits_for_large_numbers() -> None:
