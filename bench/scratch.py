@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import platform
@@ -20,6 +21,7 @@ import psycopg2
 
 ROOT = Path(__file__).resolve().parent.parent
 MARK = "result: "
+LOCK = 0x5C7A7C  # one at a time makes or copies the migrated database
 
 
 def server() -> str:
@@ -33,15 +35,41 @@ def server() -> str:
 
 @contextmanager
 def database(on: str, name: str) -> Iterator[str]:
-    """A database of this run alone; the one of the demo is not touched."""
+    """A database of this run alone, with its tables; the one of the demo is not touched."""
     with closing(psycopg2.connect(on)) as connection:
         connection.autocommit = True
         cursor = connection.cursor()
-        cursor.execute(f'CREATE DATABASE "{name}"')
+        cursor.execute("SELECT pg_advisory_lock(%s)", [LOCK])
+        cursor.execute(f'CREATE DATABASE "{name}" TEMPLATE "{_migrated(cursor, on)}"')
+        cursor.execute("SELECT pg_advisory_unlock(%s)", [LOCK])
         try:
-            yield urlunsplit(urlsplit(on)._replace(path=f"/{name}"))
+            yield _beside(on, name)
         finally:
             cursor.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+def _migrated(cursor: Any, on: str) -> str:
+    """The database that others are copies of: migrating is done once for each state of the migrations."""
+    digest = hashlib.sha256()
+    for path in sorted(ROOT.glob("*/migrations/*.py")):
+        digest.update(path.read_bytes())
+    name = f"scratch_{digest.hexdigest()[:16]}"
+    cursor.execute(r"SELECT datname FROM pg_database WHERE datname LIKE 'scratch\_%'")
+    known = {row[0] for row in cursor.fetchall()}
+    if name not in known:
+        for old in known:
+            cursor.execute(f'DROP DATABASE "{old}" WITH (FORCE)')
+        making = f"scratch_making_{digest.hexdigest()[:16]}"
+        cursor.execute(f'CREATE DATABASE "{making}"')
+        command = [sys.executable, str(ROOT / "manage.py"), "migrate", "--verbosity", "0"]
+        env = {**os.environ, "DATABASE_URL": _beside(on, making), "STAGE": "test"}
+        subprocess.run(command, cwd=ROOT, env=env, check=True, stdout=sys.stderr)
+        cursor.execute(f'ALTER DATABASE "{making}" RENAME TO "{name}"')
+    return name
+
+
+def _beside(url: str, name: str) -> str:
+    return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
 
 
 def answer(module: str, url: str, **facts: Any) -> dict[str, Any] | None:
@@ -62,10 +90,8 @@ def answer(module: str, url: str, **facts: Any) -> dict[str, Any] | None:
 def child(module: str, facts: dict[str, Any]) -> None:
     """Runs in the process of `answer`."""
     import django
-    from django.core.management import call_command
 
     django.setup()
-    call_command("migrate", verbosity=0)
     print(MARK + json.dumps(import_module(module).run(**facts)), flush=True)
 
 
