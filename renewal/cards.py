@@ -38,6 +38,11 @@ VACANT = """
                 l.last_day >= w.first_day
                 or coalesce(c.state, case when l.last_day >= %(today)s then 'upcoming' else 'moved_out' end)
                    <> all(%(gone)s)
+                -- A notice that staff have not confirmed may be withdrawn: nobody else is offered the room.
+                or c.state = 'notice' and l.ended_by <> 'tenant' and exists (
+                    select from renewal_notice n
+                    where n.case_id = c.id and not n.only_them and n.confirmed_at is null and n.withdrawn_at is null
+                )
             )
         ) and not exists (select from tenants_waitingcontract c where c.unit_id = u.id)
     ), of_type as (

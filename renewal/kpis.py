@@ -54,6 +54,14 @@ CASE_THEN = """(
     select ch.now from renewal_casechange ch join renewal_case c on c.id = ch.case_id
     where c.lease_id = l.id and ch.at <= %(until)s order by ch.at desc, ch.id desc limit 1
 )"""
+# A notice is a tenant's word *confirmed by staff* (DOMAIN.md): until then nothing is decided. Where the contract itself
+# says that the tenant ends it, staff have confirmed it there.
+UNCONFIRMED = """l.ended_by <> 'tenant' and exists (
+    select from renewal_notice n join renewal_case nc on nc.id = n.case_id
+    where nc.lease_id = l.id and not n.only_them and n.given_at <= %(until)s
+        and (n.withdrawn_at is null or n.withdrawn_at > %(until)s)
+        and (n.confirmed_at is null or n.confirmed_at > %(until)s)
+)"""
 OUTCOME = f"""case
     when l.ended_by = 'operator' then 'ended_by_operator'
     when l.ended_by = 'tenant' and coalesce(l.ended_agreed_on, l.last_day) < l.agreed_last_day - %(window)s
@@ -62,7 +70,7 @@ OUTCOME = f"""case
     else case {CASE_THEN}
         when 'transferred' then 'transferred'
         when 'holdover' then 'holdover'
-        when 'notice' then 'left'
+        when 'notice' then case when {UNCONFIRMED} then 'undecided' else 'left' end
         when 'moved_out' then 'left'
         else 'undecided'
     end

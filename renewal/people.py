@@ -168,7 +168,7 @@ def portrait(
         **persons.panel(tenant, user=user, until=until, today=today),
         "events": Paginator(events.select_related("unit").order_by("-at", "-pk"), EVENTS_PER_PAGE).get_page(page),
         "doors": _doors(people, today=today),
-        **_pushes(people, leases),
+        **pushes_of(people, leases),
         **ledger.panel(tenant, page=ledger_page, now=clock.now()),
         "grants": list(Grant.objects.filter(tenant__in=people).select_related("perk").order_by("-granted_at", "-pk")),
         "orders": list(
@@ -218,7 +218,7 @@ def _doors(people: list[int], *, today: date) -> list[dict[str, Any]]:
     return [{"month": month, "openings": months[month]} for month in sorted(months, reverse=True)[:DOOR_MONTHS]]
 
 
-def _pushes(people: list[int], leases: list[Lease]) -> dict[str, list[dict[str, Any]]]:
+def pushes_of(people: list[int], leases: list[Lease]) -> dict[str, list[dict[str, Any]]]:
     """Each push with its reason, its message, the tries and whether it was answered; apart those never sent."""
     pushes = list(
         Push.objects.filter(tenant__in=people, lease__in=leases)

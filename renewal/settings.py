@@ -256,6 +256,10 @@ HOLDOUT_PERCENT = env.int("HOLDOUT_PERCENT", default=5)
 MASS_START = env.int("MASS_START", default=50)
 # A case is opened so many days before its lease's last day.
 CASE_OPENS_DAYS = env.int("CASE_OPENS_DAYS", default=90)
+# A tenant may withdraw a notice to leave within so many days, until staff confirm it.
+NOTICE_WINDOW_DAYS = env.int("NOTICE_WINDOW_DAYS", default=7)
+# Whoever says that they may leave, and why, is asked by no playbook for so many days: a person calls first.
+LEANING_QUIET_DAYS = env.int("LEANING_QUIET_DAYS", default=7)
 DOOR_LOG_DAYS = 90  # raw door rows live no longer (PIPL 19, 28)
 # What happened to somebody nobody knows is kept so long, in case they become known (PIPL 19).
 WAITING_DAYS = env.int("WAITING_DAYS", default=90)

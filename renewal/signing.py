@@ -17,11 +17,9 @@ from django.conf import settings
 from django.db import OperationalError, connection, transaction
 from django.db.models import F
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import override
 
-from campaigns import playbooks
-from renewal import agreement, cases, filing, proposals, quotes
-from renewal.models import Case, CaseChange, Code, Proposal, Signature
+from renewal import agreement, answers, filing, proposals, quotes
+from renewal.models import Case, Code, Proposal, Signature
 from tenants import clock, codes, leases, links, outbox, perks, templating
 from tenants.models import Lease, LeaseTenant, Link, Message, Perk, Tenant, Unit
 
@@ -260,7 +258,7 @@ def _settle(
     if quote.perk:
         _give(quote.perk, signer, following, now=now)
     proposals.move_up(lease, Case.State.CONSIDERING, now=now, cause="the tenant signs")
-    _answer(
+    answers.settle(
         lease,
         Case.State.TRANSFERRED if quote.is_move else Case.State.SIGNED,
         cause=f"signature {signature.pk}",
@@ -329,36 +327,3 @@ def _as_plain(lease: Lease) -> dict[str, str]:
 def signature_of(proposal: Proposal, signer: Tenant) -> Signature | None:
     """The signature, if there is one."""
     return Signature.objects.select_related("lease__unit__building").filter(proposal=proposal, signer=signer).first()
-
-
-# --- The other answers ------------------------------------------------------------------------------------
-
-
-@transaction.atomic
-def decline(proposal: Proposal, *, reason: str, now: datetime) -> None:
-    """The case is declined and what was still to be sent about it is cancelled; the tenant may come back."""
-    proposals.refuse_if_closed(proposal.lease)
-    _answer(proposal.lease, Case.State.DECLINED, cause=reason or "declined", now=now)
-
-
-@transaction.atomic
-def notice(proposal: Proposal, *, reason: str, now: datetime) -> None:
-    """The case holds the tenant's notice and what was still to be sent about it is cancelled."""
-    proposals.refuse_if_closed(proposal.lease)
-    _answer(proposal.lease, Case.State.NOTICE, cause=reason or "notice given", now=now)
-
-
-def _answer(lease: Lease, to: Case.State, *, cause: str, now: datetime) -> None:
-    """The case has its answer, and nothing more is said to get one."""
-    case = cases.case_of(lease)
-    if case is None:
-        raise proposals.Closed("not_yet", lease)
-    if case.state == Case.State.HOLDOVER and to in {Case.State.DECLINED, Case.State.NOTICE}:
-        # The lease has ended already: there is no end left to announce. Their word is kept for whoever calls.
-        CaseChange.objects.create(case=case, was=case.state, now=case.state, at=now, cause=cause[:200], by="tenant")
-    else:
-        cases.move(case, to, now=now, cause=cause[:200], by="tenant")
-    with override(settings.LANGUAGE_CODE):  # kept for staff to read, whatever language the tenant reads
-        because = str(to.label)
-    playbooks.stop(lease, because=because, today=clock.day_of(now))
-    outbox.cancel_for_lease(lease, reason=because, now=now)

@@ -70,11 +70,12 @@ def unfold(operator: str, brand: str) -> dict[str, Any]:
         "SIDEBAR": {"show_search": False, "navigation": [{"items": _entries()}]},
         "TABS": [
             _tabs(
-                ("renewal.case", _("Cases"), PEOPLE),
+                ("staff-cases", _("Cases"), PEOPLE),
                 ("renewal.signature", _("Signatures"), PEOPLE),
                 ("renewal.filingtask", _("Filing"), PEOPLE),
                 ("tenants.waitingcontract", _("Waiting contracts"), DECIDES),
                 ("tenants.contractdecision", _("Decisions"), DECIDES),
+                of="renewal.case",
             ),
             _tabs(
                 ("staff-segments", _("Segments"), PEOPLE),
@@ -116,7 +117,7 @@ def unfold(operator: str, brand: str) -> dict[str, Any]:
 def _entries() -> list[dict[str, Any]]:
     return [
         _entry(_("Today"), "today", "admin:index"),
-        _entry(_("Renewal cases"), "assignment", "admin:renewal_case_changelist", permission=PEOPLE),
+        _entry(_("Renewal cases"), "assignment", "staff-cases", permission=PEOPLE),
         _entry(_("Tenants"), "group", "staff-tenants", permission=PEOPLE),
         _entry(_("Segments and playbooks"), "account_tree", "staff-segments", permission=PEOPLE),
         _entry(_("Messages"), "sms", "staff-pushes", permission=PEOPLE),

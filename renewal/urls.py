@@ -5,6 +5,7 @@ from django.urls import include, path
 
 from campaigns import api
 from renewal.views import (
+    cases,
     contracts,
     dashboard,
     door,
@@ -77,6 +78,9 @@ urlpatterns = [
     path("admin/tenant/same/", identity.same_view, name="staff-same"),
     path("admin/tenant/<int:tenant_id>/merge/", identity.merge_view, name="staff-merge"),
     path("admin/tenant/merge/<int:merge_id>/", identity.undo_view, name="staff-undo-merge"),
+    path("admin/case/", cases.listing_view, name="staff-cases"),
+    path("admin/case/<int:pk>/", cases.one_view, name="staff-case"),
+    path("admin/case/<int:pk>/act/", cases.act_view, name="staff-case-act"),
     path("admin/contract/<int:lease_id>/", contracts.contract_view, name="staff-contract"),
     path("admin/contract/waiting/<int:pk>/", contracts.waiting_view, name="staff-waiting"),
     path("admin/contract/decision/<int:pk>/undo/", contracts.undo_view, name="staff-undo"),

@@ -54,6 +54,11 @@ def may_decide_pushes(request: HttpRequest) -> bool:
     return role(request) in {Role.HQ, Role.MANAGER}
 
 
+def may_work_on_cases(request: HttpRequest) -> bool:
+    """Whether who asks may write on a renewal case, of their buildings: those who see people, but for finance."""
+    return role(request) in SEES_PEOPLE - {Role.FINANCE}
+
+
 def state(code: str, title: str, kind: str = "") -> SafeString:
     """A state as a coloured word (hues: static/staff/staff.css); `kind` tells two rooms' states of one name apart."""
     return format_html('<span class="state state--{}{}">{}</span>', f"{kind}-" if kind else "", code, title)

@@ -14,8 +14,8 @@ from django.db.models import Min
 from campaigns import releases, shipping, versions
 from campaigns.models import PlaybookVersion, Segment, StepVersion
 from connectors.records import ContractRecord
-from renewal import days, proposals, signing
-from renewal.models import Case, Proposal
+from renewal import answers, days, notices, proposals
+from renewal.models import Case
 from tenants import clock, consents, current, deciding, features, identity, leases, merges, outbox
 from tenants.models import (
     Announcement,
@@ -243,7 +243,7 @@ class Stretch:
         if renewals:
             self.revise(at, self.dice.choice(renewals), state="void")
 
-    def answer(self, at: datetime, verb: Callable[..., None]) -> None:
+    def answer(self, at: datetime, verb: Callable[[LeaseTenant], Any]) -> None:
         open_cases = Case.objects.filter(state__in=["upcoming", "contacted", "viewed", "considering"])
         cases = list(open_cases.order_by("lease"))
         if cases and self.dice.random() < 0.5:
@@ -251,15 +251,18 @@ class Stretch:
             held = LeaseTenant.objects.filter(lease=case.lease, is_primary=True).first()
             assert held
             try:
-                verb(Proposal(lease=case.lease, tenant=held.tenant), reason="", now=at)
-            except proposals.Closed:
+                verb(held)
+            except (proposals.Closed, answers.NotNow):
                 return
 
     def declines(self, at: datetime) -> None:
-        self.answer(at, signing.decline)
+        self.answer(at, lambda held: answers.decline(held.lease, reason="", now=at))
 
     def notice(self, at: datetime) -> None:
-        self.answer(at, signing.notice)
+        def give(held: LeaseTenant) -> None:
+            notices.give(held.lease, held.tenant, notices.Word(held.lease.last_day), now=at)
+
+        self.answer(at, give)
 
     def rates(self, at: datetime) -> None:
         """A bad rating or a good one; who is answered and for whom asks wait follows from it."""

@@ -109,7 +109,13 @@ def test_a_merged_tenant_is_seen_as_whom_they_became(two_buildings: tuple[Tenant
 
 @pytest.mark.parametrize(
     "name",
-    ["staff-tenants", "admin:renewal_case_changelist", "admin:tenants_message_changelist", "admin:index"],
+    [
+        "staff-tenants",
+        "staff-cases",
+        "admin:renewal_case_changelist",
+        "admin:tenants_message_changelist",
+        "admin:index",
+    ],
 )
 def test_no_page_names_a_tenant_of_another_building(two_buildings: tuple[Tenant, Tenant], name: str) -> None:
     status, html = page(member("care", "A"), reverse(name))
@@ -138,7 +144,9 @@ def test_a_tenant_of_another_building_does_not_exist_on_their_page_in_search_or_
     assert page(care, reverse("admin:renewal_case_change", args=[case.pk]))[0] == 302
 
 
-@pytest.mark.parametrize("name", ["staff-tenants", "admin:renewal_case_changelist", "admin:tenants_message_changelist"])
+@pytest.mark.parametrize(
+    "name", ["staff-tenants", "staff-cases", "admin:renewal_case_changelist", "admin:tenants_message_changelist"]
+)
 def test_a_technician_sees_orders_but_no_people(two_buildings: tuple[Tenant, Tenant], name: str) -> None:
     technician = member("technician", "A")
     assert page(technician, reverse(name))[0] == 403

@@ -92,22 +92,35 @@ def test_the_dashboards_figures_equal_a_recount_by_plain_sql(root: Client, seed:
         assert f"本季 {float(mean):.1f} 小时" in html
 
 
+def every_row(client: Client, address: str) -> list[str]:
+    """The cases on all the pages of a list."""
+    found: list[str] = []
+    while address:
+        html = get(client, address)
+        found += re.findall(r'<tr data-row>\s*<th scope="row"><a href="/admin/case/(\d+)/"', html)
+        more = re.search(r'rel="next" href="(\?[^"]+)"', html)
+        address = f"/admin/case/{more[1]}" if more else ""
+    assert len(set(found)) == len(found)
+    return found
+
+
 def test_every_figure_leads_to_a_list_of_as_many_rows(root: Client) -> None:
     portfolio(13)
     html = get(root, reverse("admin:index"))
-    links = set(re.findall(r'href="(/admin/renewal/case/\?[^"]+)"[^>]*>(\d+)</a>', html))
+    links = set(re.findall(r'href="(/admin/case/\?[^"]+)"[^>]*>(\d+)</a>', html))
     assert len(links) >= 8
     for address, shown in links:
-        listed = get(root, address)
-        total = re.search(r"(\d+) 续租个案", listed)
-        rows = int(total[1]) if total else len(re.findall(r"field-shown_state", listed))
-        assert rows == int(shown), address
+        assert len(every_row(root, address)) == int(shown), address
     bars = re.findall(
-        r'<a href="(/admin/(?:renewal/case|campaigns/push|workorders/workorder)/\?[^"]+)" data-row>.*?<b>(\d+)</b>',
+        r'<a href="(/admin/(?:case|campaigns/push|workorders/workorder)/\?[^"]+)" data-row>.*?<b>(\d+)</b>',
         html, re.S,
     )  # fmt: skip
     assert len(bars) >= 6
+    assert any("/admin/case/" in address for address, _shown in bars)
     for address, shown in bars:
+        if "/admin/case/" in address:
+            assert len(every_row(root, address)) == int(shown), address
+            continue
         listed = get(root, address)
         total = re.search(r"- (\d+) ", listed)
         rows = int(total[1]) if total else len(re.findall(r"field-shown_state", listed))
@@ -181,7 +194,7 @@ def told(lease: Any, **facts: Any) -> Push:
 @pytest.mark.parametrize(
     "name",
     [
-        "staff-tenants", "admin:renewal_case_changelist", "admin:campaigns_push_changelist",
+        "staff-tenants", "staff-cases", "admin:renewal_case_changelist", "admin:campaigns_push_changelist",
         "admin:tenants_message_changelist", "admin:workorders_workorder_changelist", "admin:index",
     ],
 )  # fmt: skip

@@ -15,7 +15,7 @@ from django.db import connection, connections, transaction
 from django.utils import translation
 
 from campaigns.models import Enrolment
-from renewal import agreement, proposals, quotes, signing
+from renewal import agreement, answers, notices, proposals, quotes, signing
 from renewal.models import Case, CaseChange, Code, FilingTask, Proposal, Rate, Signature
 from renewal.offers import Choice
 from tenants import codes, leases, links, outbox
@@ -427,6 +427,11 @@ def test_the_agreement_says_in_five_lines_who_where_how_long_how_much_and_how_it
 # --- Other answers ---
 
 
+def give_notice(proposal: Proposal, more: str) -> None:
+    word = notices.Word(last_day=proposal.lease.last_day, more=more)
+    notices.give(proposal.lease, proposal.tenant, word, now=NOW)
+
+
 def test_declining_moves_the_case_stops_the_pushes_and_leaves_the_way_back_open() -> None:
     proposal = make_proposal()
     push = outbox.Draft(
@@ -439,7 +444,7 @@ def test_declining_moves_the_case_stops_the_pushes_and_leaves_the_way_back_open(
         stops_on_answer=True,
     )
     outbox.post(push, now=NOW)
-    signing.decline(proposal, reason="回老家", now=NOW)
+    answers.decline(proposal.lease, reason="回老家", now=NOW)
     assert Case.objects.get().state == "declined"
     assert CaseChange.objects.get().cause == "回老家"
     assert Message.objects.get().state == "cancelled"
@@ -449,7 +454,7 @@ def test_declining_moves_the_case_stops_the_pushes_and_leaves_the_way_back_open(
 
 def test_notice_moves_the_case_and_closes_the_letter() -> None:
     proposal = make_proposal()
-    signing.notice(proposal, reason="换工作", now=NOW)
+    give_notice(proposal, "换工作")
     assert Case.objects.get().state == "notice"
     with pytest.raises(proposals.Closed):
         signing.ask_code(proposal, proposal.tenant, quote_token="x", now=NOW)
@@ -458,7 +463,7 @@ def test_notice_moves_the_case_and_closes_the_letter() -> None:
 def test_whoever_stays_on_after_the_end_has_their_word_kept() -> None:
     proposal = make_proposal()
     Case.objects.update(state="holdover")
-    signing.notice(proposal, reason="月底走", now=NOW)
+    give_notice(proposal, "月底走")
     assert Case.objects.get().state == "holdover"
     assert CaseChange.objects.get().cause == "月底走"
 

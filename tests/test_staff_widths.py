@@ -10,6 +10,7 @@ from playwright.sync_api import Browser
 
 from campaigns.models import Segment
 from renewal import days
+from renewal.models import Case
 from tenants import clock
 from tests.makers import NOW, make_user
 from tests.test_pushes_page import world
@@ -24,7 +25,8 @@ PAGES = (
     "playbook/", "playbook/new/", "playbook/{playbook}/", "rehearsal/", "templates/", "templates/new/", "pushes/",
     "experiment/", "experiment/new/",
     "pushes/list/", "pushes/{push}/", "touchpoint/", "touchpoint/new/", "touchpoint/{touchpoint}/?of=clicked",
-    "touchpoint/{touchpoint}/edit/", "renewal/case/", "workorders/workorder/", "tenants/message/",
+    "touchpoint/{touchpoint}/edit/", "case/", "case/{case}/", "renewal/case/",
+    "workorders/workorder/", "tenants/message/",
 )  # fmt: skip
 
 
@@ -35,6 +37,7 @@ def test_no_page_of_the_staff_is_wider_than_a_phone(chromium: Browser, live_serv
     segment = Segment.objects.create(code="end", name="到期", rule={"lease": "days_to_end", "op": "<=", "value": 60})
     ids = {
         "push": push.pk, "tenant": push.tenant_id, "lease": push.lease_id, "segment": segment.pk,
+        "case": Case.objects.get(lease=push.lease_id).pk,
         "playbook": push.step.playbook_id, "touchpoint": make_touchpoint().pk,
     }  # fmt: skip
     make_user("chief", is_superuser=True, password=make_password("chief"))

@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from connectors import channels
-from renewal import bookwords, phrases, sources
+from renewal import answers, bookwords, phrases, sources
 from renewal.models import Case
 from tenants.access import masked
 from tenants.history import FIELDS
@@ -149,7 +149,7 @@ def in_words(cause: str) -> str:
     """A cause as a rule wrote it down, in the language of who reads it."""
     if cause.startswith("signature "):
         return _("signature %s") % cause.removeprefix("signature ")
-    return _(cause) if cause else ""
+    return answers.reason_words(_(cause)) if cause else ""
 
 
 @register.filter

@@ -22,7 +22,7 @@ from django.views.decorators.http import require_POST, require_safe
 from renewal import board, bookshelf, days, sources
 from renewal.models import Case
 from tenants import clock, desk
-from tenants.models import JobRun, Message
+from tenants.models import Building, JobRun, Message
 from tenants.outbox import gates
 
 # Signed is teal, waiting sand, leaving warm; alarm only for what needs a person now.
@@ -73,16 +73,16 @@ def fill(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         month=figures["renewal"]["month"],
         season=figures["renewal"]["season"],
         periods=[
-            {**figures["renewal"][name], "name": title, "links": _outcome_links(figures["renewal"][name], only)}
+            {**figures["renewal"][name], "name": title, "links": _outcome_links(figures["renewal"][name], chosen)}
             for name, title in (("month", _("this month")), ("season", _("this season")))
         ],
-        cases=_case_bars(figures["cases"], only),
+        cases=_case_bars(figures["cases"], chosen),
         accept=_accept(figures["accept"], chosen.pk if chosen else None),
         waiting_since=figures["accept"]["season"]["waiting_since"],
         pushes=_push_bars(figures["pushes"], only),
         clicks=figures["clicks"],
         vacancy=_vacancy_bars(figures["vacancy"], shown["of_building"]),
-        weeks=_week_bars(shown["weeks"], only),
+        weeks=_week_bars(shown["weeks"], chosen),
         target_hours=settings.ACCEPT_TARGET_HOURS,
         silent=sources.silences(now=now) if desk.may_run_the_house(request) else [],
         waiting_releases=bookshelf.waiting(request.user) if desk.may_run_the_house(request) else [],
@@ -144,22 +144,24 @@ def _list(name: str, **query: Any) -> str:
     return f"{reverse(f'admin:{name}_changelist')}?{urlencode({key: value for key, value in query.items() if value})}"
 
 
-def _ending(period: dict[str, Any]) -> dict[str, str]:
-    return {"lease__last_day_from": period["from"], "lease__last_day_to": period["to"]}
+def _cases(period: dict[str, Any], chosen: Building | None, **query: str) -> str:
+    """The list of the cases whose leases end in a period, narrowed further."""
+    query = {"from": period["from"], "to": period["to"], "building": chosen.code if chosen else "", **query}
+    return f"{reverse('staff-cases')}?{urlencode({key: value for key, value in query.items() if value})}"
 
 
-def _outcome_links(period: dict[str, Any], only: dict[str, Any]) -> dict[str, str]:
+def _outcome_links(period: dict[str, Any], chosen: Building | None) -> dict[str, str]:
     names = ("ending", "decided", "renewed", "left", "undecided", "transferred", "holdover")
-    return {name: _list("renewal_case", outcome=name, **_ending(period), **only) for name in names}
+    return {name: _cases(period, chosen, outcome=name) for name in names}
 
 
-def _case_bars(cases: dict[str, Any], only: dict[str, Any]) -> dict[str, Any]:
+def _case_bars(cases: dict[str, Any], chosen: Building | None) -> dict[str, Any]:
     rows = [
         {
             "title": Case.State(state).label,
             "n": cases["states"][state],
             "hue": CASE_HUES.get(state, "waiting"),
-            "url": _list("renewal_case", state__exact=state, **_ending(cases), **only),
+            "url": _cases(cases, chosen, state=state),
         }
         for state in SHOWN_FIRST
         if cases["states"][state]
@@ -210,10 +212,10 @@ def _accept(accept: dict[str, Any], building: int | None) -> list[dict[str, Any]
     return rows
 
 
-def _week_bars(weeks: list[dict[str, Any]], only: dict[str, Any]) -> dict[str, Any]:
+def _week_bars(weeks: list[dict[str, Any]], chosen: Building | None) -> dict[str, Any]:
     for week in weeks:
         span = {"from": week["monday"].isoformat(), "to": (week["monday"] + timedelta(days=6)).isoformat()}
-        week["url"] = _list("renewal_case", outcome="ending", **_ending(span), **only)
+        week["url"] = _cases(span, chosen, outcome="ending")
         week["settled"] = week["renewed"] + week["transferred"] + week["holdover"]
     return {
         "rows": weeks,

@@ -20,21 +20,12 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonRespons
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import get_language, gettext_noop
-from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST, require_safe
 
-from renewal import letters, offers, proposals, quotes, signing
+from renewal import answers, letters, notices, offers, proposals, quotes
 from renewal.views import words
 from renewal.views.frame import READ_AT, SeeOther, go, has_opened, kept, opened, page, remember, show, token_of
 from tenants import clock, consents, links
-
-DECLINE_REASONS = {
-    "undecided": _("I have not decided yet"),
-    "rent": _("The rent"),
-    "place": _("Where it is"),
-    "room": _("I would like another kind of room"),
-    "service": _("The service"),
-}
 
 
 @page
@@ -113,9 +104,9 @@ def decline(request: HttpRequest, key: str) -> HttpResponse:
     link = opened(request, key)
     if request.method == "POST":
         proposal = proposals.for_link(link, today=clock.today(), now=clock.now())
-        signing.decline(proposal, reason=_reason(request), now=clock.now())
+        answers.decline(proposal.lease, reason=_reason(request), now=clock.now())
         return show(request, "h5/answered.html", {"kind": "declined"})
-    return show(request, "h5/decline.html", {"reasons": DECLINE_REASONS})
+    return show(request, "h5/decline.html", {"reasons": answers.REASONS})
 
 
 @page
@@ -124,8 +115,8 @@ def notice(request: HttpRequest, key: str) -> HttpResponse:
     link = opened(request, key)
     last_day = words.day(link.lease.last_day)
     if request.method == "POST":
-        proposal = proposals.for_link(link, today=clock.today(), now=clock.now())
-        signing.notice(proposal, reason=_reason(request), now=clock.now())
+        word = notices.Word(last_day=link.lease.last_day, more=request.POST.get("more", ""))
+        notices.give(link.lease, link.tenant, word, now=clock.now())
         return show(request, "h5/answered.html", {"kind": "notice", "last_day": last_day})
     return show(request, "h5/notice.html", {"last_day": last_day})
 
@@ -206,4 +197,4 @@ def kept_choice(request: HttpRequest) -> offers.Choice | None:
 def _reason(request: HttpRequest) -> str:
     reason = request.POST.get("reason", "")
     more = request.POST.get("more", "").strip()
-    return ": ".join(filter(None, [reason if reason in DECLINE_REASONS else "", more]))[:180]
+    return ": ".join(filter(None, [reason if reason in answers.REASONS else "", more]))[:180]
