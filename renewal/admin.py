@@ -221,13 +221,18 @@ def _to(page: str, pk: int | None, text: str) -> SafeString:
 class SignatureDesk(Desk):
     """Who signed what, and the evidence for it."""
 
-    list_display = ("signer", "lease", "first_day", "rent", "signed_at")
+    list_display = ("who", "lease", "first_day", "rent", "signed_at")
+    list_display_links = None
     list_filter = (("lease__unit__building", RelatedDropdownFilter), ("signed_at", MomentFilter))
     search_fields = ("signer__name", "signer__phone", "lease__contract_no", "lease__unit__code")
     list_select_related = ("signer", "lease__unit")
     ordering = ("-signed_at", "-pk")
     building_path = "lease__unit__building"
     fields = ("signer", "lease", "text", "text_hash", "quote", "device", "address", "signed_at")
+
+    @display(description=_("signer"), ordering="signer__name")
+    def who(self, signature: Signature) -> SafeString:
+        return _to("staff-signature", signature.pk, signature.signer.name)
 
     @display(description=_("first day"), ordering="lease__first_day")
     def first_day(self, signature: Signature) -> str:

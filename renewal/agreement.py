@@ -17,11 +17,16 @@ from renewal import offers
 from renewal.models import Proposal
 from tenants.models import Perk, Tenant, Unit
 
+# The name of these words, kept with each signature. Whoever changes a word below gives them a new name, and adds it
+# to docs/signing.md; a test compares.
+VERSION = "renewal-1"
+
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
     lines: tuple[tuple[str, str], ...]  # five: (label, plain sentence)
     text: str  # the whole
+    version: str
     text_hash: str  # SHA-256 of `text`, hex
 
 
@@ -49,7 +54,7 @@ def draft(proposal: Proposal, signer: Tenant, quote: offers.Quote, *, today: dat
         for number, period in enumerate(offers.periods(quote), 1)
     )
     clauses = [
-        f"出租方：{settings.OPERATOR_NAME}。承租方：{signer.name}，预留手机号 {_masked(signer.phone)}。",
+        f"出租方：{settings.OPERATOR_NAME}。承租方：{signer.name}，预留手机号 {masked(signer.phone)}。",
         f"房屋：{unit.building.name}（{unit.building.address or '地址同原租约'}）{unit.code}，{unit.room_type}，"
         f"建筑面积 {unit.area} 平方米，{unit.floor} 层，仅供居住。",
         f"租期：自 {quote.first_day} 起至 {quote.last_day} 止，共 {quote.term_months} 个月，首尾两日均计入。"
@@ -66,7 +71,7 @@ def draft(proposal: Proposal, signer: Tenant, quote: offers.Quote, *, today: dat
         f"签署：{today}。承租方以发送至预留手机号的一次性验证码确认同意以上全部内容。",
     ]
     text = "房屋租赁续租协议\n\n" + "\n".join(f"{number}. {clause}" for number, clause in enumerate(clauses, 1)) + "\n"
-    return Agreement(lines, text, hashlib.sha256(text.encode()).hexdigest())
+    return Agreement(lines, text, VERSION, hashlib.sha256(text.encode()).hexdigest())
 
 
 def _day(day: date) -> str:
@@ -89,5 +94,6 @@ def _deposit(quote: offers.Quote) -> str:
     return "，由原押金转入，不用再交"
 
 
-def _masked(phone: str) -> str:
+def masked(phone: str) -> str:
+    """A number as the agreement shows it."""
     return f"{phone[:3]}****{phone[-4:]}" if len(phone) >= 7 else "（无）"

@@ -18,7 +18,7 @@ from django.db import OperationalError, connection, transaction
 from django.db.models import F
 from django.utils.translation import gettext_lazy as _
 
-from renewal import agreement, answers, filing, proposals, quotes
+from renewal import agreement, answers, evidence, filing, proposals, quotes
 from renewal.models import Case, Code, Proposal, Signature
 from tenants import clock, codes, leases, links, outbox, perks, templating
 from tenants.models import Lease, LeaseTenant, Link, Message, Perk, Tenant, Unit
@@ -247,6 +247,7 @@ def _settle(
         lease=following,
         quote=quotes.as_plain(quote),
         text=words.text,
+        text_version=words.version,
         text_hash=words.text_hash,
         code=code,
         device=device[:300],
@@ -265,6 +266,7 @@ def _settle(
         now=now,
     )
     _write_back(following, now=now)
+    evidence.keep_paper(following, now=now)
     return signature
 
 

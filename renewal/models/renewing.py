@@ -149,6 +149,7 @@ class Signature(models.Model):
     lease = models.ForeignKey(Lease, on_delete=models.PROTECT, related_name="+")  # the new one
     quote = models.JSONField(_("quote"))
     text = models.TextField(_("agreement"))
+    text_version = models.CharField(_("text version"), max_length=32, default="renewal-1")  # agreement.VERSION then
     text_hash = models.CharField(max_length=64)  # SHA-256, hex
     code = models.OneToOneField(Code, on_delete=models.PROTECT, related_name="+")
     device = models.CharField(_("device"), max_length=300)
@@ -162,6 +163,22 @@ class Signature(models.Model):
 
     def __str__(self) -> str:
         return f"{self.proposal_id} {self.signed_at:%Y-%m-%d}"
+
+
+class Paper(models.Model):
+    """The signed agreement as a file, kept as it was drawn at the signature: renewal/paper.py."""
+
+    lease = models.OneToOneField(Lease, on_delete=models.PROTECT, related_name="+")  # the new one
+    pdf = models.BinaryField()
+    pdf_hash = models.CharField(max_length=64)  # SHA-256, hex
+    made_at = models.DateTimeField(_("made"))
+
+    class Meta:
+        verbose_name = _("signed agreement")
+        verbose_name_plural = _("signed agreements")
+
+    def __str__(self) -> str:
+        return f"{self.lease_id} {self.pdf_hash[:8]}"
 
 
 class FilingTask(models.Model):

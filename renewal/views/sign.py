@@ -8,11 +8,12 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
+from django.utils.http import content_disposition_header
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST, require_safe
 
-from renewal import door, letters, proposals, quotes, signing
+from renewal import door, evidence, letters, proposals, quotes, signing
 from renewal.views import words
 from renewal.views.frame import READ_AT, go, kept, opened, page, show
 from renewal.views.h5 import kept_choice, plain_choice
@@ -152,6 +153,22 @@ def text(request: HttpRequest, key: str) -> HttpResponse:
     headers = {"Content-Disposition": 'attachment; filename="agreement.txt"'}
     # With a byte order mark: phones and old editors then read it as UTF-8.
     return HttpResponse("\ufeff" + whole, content_type="text/plain; charset=utf-8", headers=headers)
+
+
+@page
+@require_safe
+def pdf(request: HttpRequest, key: str) -> HttpResponse:
+    """The agreement on paper: the signed one, or a draft of what would be signed now."""
+    after = _after(request, key)
+    if after:
+        content = evidence.pdf_of(after.lease)
+    else:
+        link = opened(request, key)
+        draft = letters.draft(link, kept_choice(request), today=clock.today(), now=clock.now())
+        content = evidence.draft_pdf(draft.agreement)
+    name = _("Renewal agreement") if after else _("Renewal agreement (draft)")
+    headers = {"Content-Disposition": content_disposition_header(True, f"{name}.pdf") or ""}
+    return HttpResponse(content, content_type="application/pdf", headers=headers)
 
 
 @page
