@@ -10,8 +10,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, gettext_noop, override
 
 from campaigns import playbooks
-from renewal import cases, proposals
-from renewal.models import Case, CaseChange, Notice
+from renewal import cases, holds, proposals
+from renewal.models import Case, CaseChange, Hold, Notice
 from tenants import clock, outbox
 from tenants.models import Lease
 
@@ -52,6 +52,8 @@ def settle(lease: Lease, to: Case.State, *, cause: str, now: datetime, by: str =
         cases.move(case, to, now=now, cause=cause[:200], by=by)
     with override(settings.LANGUAGE_CODE):  # kept for staff to read, whatever language the tenant reads
         because = str(to.label)
+    is_signed = to in {Case.State.SIGNED, Case.State.TRANSFERRED}
+    holds.let_go(lease, Hold.Over.SIGNED if is_signed else Hold.Over.ANSWERED, now=now)
     playbooks.stop(lease, because=because, today=clock.day_of(now))
     outbox.cancel_for_lease(lease, reason=because, now=now)
 

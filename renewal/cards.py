@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import asdict
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -23,14 +23,18 @@ OTHER_ROOMS = 3
 # A unit is listed only if nobody may live in it any more when the renewal would begin: no signed lease reaches
 # that day, no contract waits for a person's word, and no tenant holds the priority that an undecided case or a
 # holdover gives. One room of each type, dearer types before cheaper ones, the nearest rent first. Which of several
-# alike is drawn by lot, the same at every look, so that not all neighbours are shown the one room.
+# alike is drawn by lot, the same at every look, so that not all neighbours are shown the one room; one that is kept
+# for somebody else at this moment (renewal/holds.py) is drawn only where all of its type are.
 VACANT = """
     with wanted as (
         select l.id as lease_id, l.unit_id, own.building_id, own.list_rent, l.last_day + 1 as first_day
         from tenants_lease l join tenants_unit own on own.id = l.unit_id
         where l.id = any(%(leases)s)
     ), vacant as (
-        select w.lease_id, w.list_rent as own_rent, u.*
+        select w.lease_id, w.list_rent as own_rent, u.*, (
+            select max(h.until) from renewal_hold h join renewal_proposal p on p.id = h.proposal_id
+            where h.unit_id = u.id and p.lease_id <> w.lease_id and h.until > %(now)s::timestamptz
+        ) as held_until
         from wanted w join tenants_unit u on u.building_id = w.building_id and u.id <> w.unit_id
         where not exists (
             select from tenants_lease l left join renewal_case c on c.lease_id = l.id
@@ -46,7 +50,9 @@ VACANT = """
             )
         ) and not exists (select from tenants_waitingcontract c where c.unit_id = u.id)
     ), of_type as (
-        select *, row_number() over (partition by lease_id, room_type order by md5(lease_id || ':' || code)) as place
+        select *, row_number() over (
+            partition by lease_id, room_type order by held_until is not null, md5(lease_id || ':' || code)
+        ) as place
         from vacant where building_id || ':' || room_type = any(%(types)s)
     ), near as (
         select *, row_number() over (
@@ -54,7 +60,7 @@ VACANT = """
         ) as nth
         from of_type
     )
-    select lease_id, code, room_type, area, floor, list_rent, building_id
+    select lease_id, code, room_type, area, floor, list_rent, building_id, held_until
     from near
     where case when %(named)s then code = any(%(units)s::text[]) else place = 1 and nth <= %(most)s end
     order by lease_id, list_rent < own_rent, abs(list_rent - own_rent), code
@@ -69,15 +75,20 @@ GONE = [
 
 
 def build(
-    leases: Collection[Lease], *, today: date, only: Mapping[int, Collection[str]] | None = None
+    leases: Collection[Lease],
+    *,
+    today: date,
+    now: datetime | None = None,
+    only: Mapping[int, Collection[str]] | None = None,
 ) -> dict[int, offers.Card]:
     """The card of each lease as published on `today`, in three queries.
 
-    With `only` (lease → unit codes) no other room is put on the card than those named, if still vacant.
+    With `only` (lease → unit codes) no other room is put on the card than those named, if still vacant. Rooms that
+    are kept for others at `now` are named apart; without `now` nobody's hold is looked at.
     """
     published = rates.on(today, buildings={lease.unit.building_id for lease in leases})
     perks = _perks()
-    others = _others(leases, published=published, today=today, only=only)
+    others, held = _others(leases, published=published, today=today, now=now, only=only)
     cards = {}
     for lease in leases:
         first_day = lease.last_day + timedelta(days=1)
@@ -96,6 +107,7 @@ def build(
             current_deposit=lease.deposit,
             rooms=(own, *others.get(lease.pk, ())),
             perks=perks,
+            held=tuple(held.get(lease.pk, ())),
         )
     return cards
 
@@ -110,20 +122,23 @@ def _others(
     *,
     published: Mapping[tuple[int, str], tuple[offers.Rate, ...]],
     today: date,
+    now: datetime | None,
     only: Mapping[int, Collection[str]] | None,
-) -> dict[int, list[offers.Room]]:
-    """Per lease, the vacant rooms of its building that have a published rent."""
+) -> tuple[dict[int, list[offers.Room]], dict[int, list[offers.Held]]]:
+    """Per lease, the vacant rooms of its building that have a published rent: the free ones, and those kept."""
     types = [f"{building}:{room_type}" for building, room_type in published]
     units = sorted({code for codes in only.values() for code in codes}) if only is not None else []
     if not types or (only is not None and not units):
-        return {}
+        return {}, {}
     rooms: dict[int, list[offers.Room]] = {}
+    kept: dict[int, list[offers.Held]] = {}
     with connection.cursor() as cursor:
         cursor.execute(
             VACANT,
             {
                 "leases": [lease.pk for lease in leases],
                 "today": today,
+                "now": now,
                 "gone": [str(state) for state in GONE],
                 "types": types,
                 "named": only is not None,
@@ -131,12 +146,16 @@ def _others(
                 "most": OTHER_ROOMS,
             },
         )
-        for lease_id, code, room_type, area, floor, list_rent, building_id in cursor.fetchall():
-            if only is None or code in only.get(lease_id, ()):
+        for lease_id, code, room_type, area, floor, list_rent, building_id, until in cursor.fetchall():
+            if only is not None and code not in only.get(lease_id, ()):
+                continue
+            if until is not None:
+                kept.setdefault(lease_id, []).append(offers.Held(code, room_type, area, floor, until))
+            else:
                 lines = published[building_id, room_type]
                 room = offers.Room(code, room_type, area, floor, deposit=list_rent, rates=lines)
                 rooms.setdefault(lease_id, []).append(room)
-    return rooms
+    return rooms, kept
 
 
 # --- Frozen -----------------------------------------------------------------------------------------------
@@ -175,6 +194,16 @@ def thaw(frozen: Mapping[str, Any]) -> offers.Card:
             for room in frozen["rooms"]
         ),
         perks=tuple(offers.Perk(**perk) for perk in frozen["perks"]),
+        held=tuple(
+            offers.Held(
+                unit=room["unit"],
+                room_type=room["room_type"],
+                area=Decimal(room["area"]),
+                floor=room["floor"],
+                until=datetime.fromisoformat(room["until"]),
+            )
+            for room in frozen.get("held", ())
+        ),
     )
 
 

@@ -7,7 +7,7 @@ from datetime import date, datetime
 
 from django.db import transaction
 
-from renewal import agreement, offers, proposals, quotes, roadmap, signing, story
+from renewal import agreement, holds, offers, proposals, quotes, roadmap, signing, story
 from renewal.models import Case, FilingTask, Proposal, Signature
 from tenants import consents, links
 from tenants.models import Click, Grant, Lease, Link, Tenant
@@ -31,6 +31,7 @@ class Letter:
     offer: quotes.SignedQuote
     others: tuple[offers.Alternative, ...]
     story: list[story.Told]
+    kept: dict[str, datetime]  # the rooms kept for the reader, until when
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,8 @@ class Draft:
     choice: offers.Choice
     offer: quotes.SignedQuote
     agreement: agreement.Agreement
+    kept_until: datetime | None  # so long is the chosen room kept for them
+    missed: str  # why another room than the wanted one is chosen: "held" by others, "gone", or nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +97,8 @@ def read(link: Link, choice: offers.Choice | None, *, language: str, today: date
     fitting = fit(choice, card)
     told = story.told(proposal.story, language=language, general=not proposals.is_personal(link.tenant))
     offer = quotes.quote(proposal, fitting, now=now)
-    return Letter(proposal, card, fitting, offer, offers.alternatives(fitting, card), told)
+    kept = holds.of(proposal, now=now)
+    return Letter(proposal, card, fitting, offer, offers.alternatives(fitting, card), told, kept)
 
 
 def choose(link: Link, choice: offers.Choice, *, today: date, now: datetime) -> Priced:
@@ -105,12 +109,33 @@ def choose(link: Link, choice: offers.Choice, *, today: date, now: datetime) -> 
     return Priced(offer, offers.alternatives(choice, proposals.card_of(proposal)))
 
 
+def go_on(link: Link, choice: offers.Choice | None, *, today: date, now: datetime) -> None:
+    """The tenant goes on to the agreement with this choice: a room to move to is kept for them a while.
+
+    Raises as `holds.keep`.
+    """
+    proposal = proposals.for_link(link, today=today, now=now)
+    own = proposals.card_of(proposal).own.unit
+    holds.keep(proposal, choice.unit if choice and choice.unit != own else "", now=now)
+
+
 def draft(link: Link, choice: offers.Choice | None, *, today: date, now: datetime) -> Draft:
     """The page of the agreement: the choice at today's price and the words to be agreed to."""
     proposal = proposals.for_link(link, today=today, now=now)
-    fitting = fit(choice, proposals.card_of(proposal))
+    card = proposals.card_of(proposal)
+    fitting = fit(choice, card)
     offer = quotes.quote(proposal, fitting, now=now)
-    return Draft(proposal, fitting, offer, agreement.draft(proposal, proposal.tenant, offer.quote, today=today))
+    missed = ""
+    if choice and choice.unit not in {fitting.unit, card.own.unit}:
+        missed = "held" if choice.unit in {room.unit for room in card.held} else "gone"
+    return Draft(
+        proposal,
+        fitting,
+        offer,
+        agreement.draft(proposal, proposal.tenant, offer.quote, today=today),
+        holds.of(proposal, now=now).get(offer.quote.unit),
+        missed,
+    )
 
 
 def after(link: Link, *, today: date) -> After | None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from calendar import monthrange
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 
 FEN = Decimal("0.01")
@@ -96,6 +96,17 @@ class Perk:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """A room that would be among those offered, but for somebody who is choosing it at this moment."""
+
+    unit: str
+    room_type: str
+    area: Decimal
+    floor: int
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Card:
     """All that a proposal may quote. The first room is the one lived in; it is never missing."""
 
@@ -105,6 +116,7 @@ class Card:
     current_deposit: Decimal
     rooms: tuple[Room, ...]
     perks: tuple[Perk, ...] = ()
+    held: tuple[Held, ...] = ()  # shown, never quoted
 
     @property
     def own(self) -> Room:

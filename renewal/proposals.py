@@ -49,7 +49,7 @@ def prepare(*, today: date, now: datetime, leases: Collection[int] | None = None
     held = _without_proposal(leases)
     if not held:
         return 0
-    card_of_lease = cards.build(list({each.lease_id: each.lease for each in held}.values()), today=today)
+    card_of_lease = cards.build(list({each.lease_id: each.lease for each in held}.values()), today=today, now=now)
     held = [each for each in held if card_of_lease[each.lease_id].own.rates]
     personal = eligible.personal({_person(each.tenant) for each in held})
     subjects = [
@@ -129,7 +129,7 @@ def for_link(link: Link, *, today: date, now: datetime) -> Proposal:
         if proposal is None:
             raise Closed("unpriced" if _stands_first(link.lease, link.tenant) else "cotenant", link.lease)
         return proposal
-    card = cards.build([proposal.lease], today=today)[proposal.lease_id]
+    card = cards.build([proposal.lease], today=today, now=now)[proposal.lease_id]
     if not card.own.rates:
         raise Closed("unpriced", link.lease)
     if (frozen := cards.freeze(card)) != proposal.card:
@@ -176,14 +176,16 @@ def card_of(proposal: Proposal) -> offers.Card:
     return cards.thaw(proposal.card)
 
 
-def card_on(proposal: Proposal, *, today: date) -> offers.Card:
+def card_on(proposal: Proposal, *, today: date, now: datetime | None = None) -> offers.Card:
     """The card as it stands on `today`: the lines published for that day, without rooms let meanwhile.
 
-    Raises `Closed` if nothing is published any more for the room lived in.
+    Rooms kept for others at `now` are named apart, as in `cards.build`. Raises `Closed` if nothing is published any
+    more for the room lived in.
     """
     lease = Lease.objects.select_related("unit").get(pk=proposal.lease_id)
-    shown = {room.unit for room in card_of(proposal).rooms[1:]}
-    card = cards.build([lease], today=today, only={lease.pk: shown})[lease.pk]
+    frozen = card_of(proposal)
+    shown = {room.unit for room in frozen.rooms[1:]} | {room.unit for room in frozen.held}
+    card = cards.build([lease], today=today, now=now, only={lease.pk: shown})[lease.pk]
     if not card.own.rates:
         raise Closed("unpriced", lease)
     return card

@@ -13,7 +13,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from django.core import signing
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from renewal import cards, offers, proposals
@@ -67,6 +67,18 @@ class RoomGone(Changed):
     sentence = _("This room has just been let. Please choose another one.")
 
 
+class RoomHeld(Changed):
+    """Somebody else is about to sign for the chosen room, and it is kept for them until `until`."""
+
+    def __init__(self, until: datetime, *, now: datetime) -> None:
+        super().__init__(until)
+        self.until = until
+        self.minutes = minutes_to(until, now=now)
+
+    def __str__(self) -> str:
+        return held_words(self.minutes)
+
+
 class UnknownLease(Exception):
     """No lease has this contract number or id."""
 
@@ -79,8 +91,10 @@ class SignedQuote:
 
 
 def quote(proposal: Proposal, choice: offers.Choice, *, now: datetime) -> SignedQuote:
-    """The price of a choice today, signed. Raises `offers.NotOffered`, or `proposals.Closed` without any price."""
-    priced = offers.price(choice, proposals.card_on(proposal, today=clock.day_of(now)))
+    """The price of a choice today, signed. Raises `offers.NotOffered`, `RoomHeld`, `proposals.Closed` without price."""
+    card = proposals.card_on(proposal, today=clock.day_of(now), now=now)
+    _refuse_if_held(choice.unit, card, now=now)
+    priced = offers.price(choice, card)
     expires_at = now + LIFETIME
     token = signing.dumps(
         {
@@ -95,16 +109,15 @@ def quote(proposal: Proposal, choice: offers.Choice, *, now: datetime) -> Signed
 
 
 def read(token: str, *, proposal: Proposal, now: datetime) -> offers.Quote:
-    """The quote behind a token, priced again today. Raises `Tampered`, `Expired`, `Changed` or `RoomGone`."""
+    """The quote behind a token, priced again today. Raises `Tampered`, `Expired`, `Changed`, `RoomGone`, `RoomHeld`."""
     said = _said(token)
     if said["proposal"] != proposal.pk:
         raise Tampered
     if now >= datetime.fromisoformat(said["until"]):
         raise Expired
     term, free, unit, perk = said["choice"]
-    card = proposals.card_on(proposal, today=clock.day_of(now))
-    if unit not in {room.unit for room in card.rooms}:
-        raise RoomGone
+    card = proposals.card_on(proposal, today=clock.day_of(now), now=now)
+    refuse_if_not_free(unit, card, now=now)
     try:
         priced = offers.price(offers.Choice(term, free, unit, perk), card)
     except offers.NotOffered as error:
@@ -112,6 +125,33 @@ def read(token: str, *, proposal: Proposal, now: datetime) -> offers.Quote:
     if _digest(priced) != said["digest"]:
         raise Changed
     return priced
+
+
+def refuse_if_not_free(unit: str, card: offers.Card, *, now: datetime) -> None:
+    """Nothing happens if the room is on the card; else raises `RoomHeld` or `RoomGone`."""
+    _refuse_if_held(unit, card, now=now)
+    if unit not in {room.unit for room in card.rooms}:
+        raise RoomGone
+
+
+def _refuse_if_held(unit: str, card: offers.Card, *, now: datetime) -> None:
+    for room in card.held:
+        if room.unit == unit:
+            raise RoomHeld(room.until, now=now)
+
+
+def minutes_to(until: datetime, *, now: datetime) -> int:
+    """Whole minutes until then, rounded up; at least one."""
+    return max(1, -((now - until) // timedelta(minutes=1)))
+
+
+def held_words(minutes: int) -> str:
+    """Why a room cannot be chosen at this moment, in the active language."""
+    return ngettext(
+        "Somebody else has just chosen this room. Look again in about %(n)d minute.",
+        "Somebody else has just chosen this room. Look again in about %(n)d minutes.",
+        minutes,
+    ) % {"n": minutes}
 
 
 def unit_of(token: str) -> str:

@@ -18,7 +18,7 @@ from django.db import OperationalError, connection, transaction
 from django.db.models import F
 from django.utils.translation import gettext_lazy as _
 
-from renewal import agreement, answers, evidence, filing, proposals, quotes
+from renewal import agreement, answers, evidence, filing, holds, proposals, quotes
 from renewal.models import Case, Code, Proposal, Signature
 from tenants import clock, codes, leases, links, outbox, perks, templating
 from tenants.models import Lease, LeaseTenant, Link, Message, Perk, Tenant, Unit
@@ -93,9 +93,13 @@ class Busy(Refused):
 
 @transaction.atomic
 def ask_code(proposal: Proposal, signer: Tenant, *, quote_token: str, now: datetime) -> Code:
-    """A code is on its way to the signer's phone on file. Raises `TooSoon`, `NoPhone`, `quotes.Refused`, `Closed`."""
+    """A code is on its way to the signer's phone on file, and the room it is for is kept for them meanwhile.
+
+    Raises `TooSoon`, `NoPhone`, `quotes.Refused`, `Closed`.
+    """
     proposals.refuse_if_closed(proposal.lease)
-    quotes.read(quote_token, proposal=proposal, now=now)
+    quote = quotes.read(quote_token, proposal=proposal, now=now)
+    holds.keep(proposal, quote.unit if quote.is_move else "", now=now)
     # One at a time per person, or two requests at once would both find room under the limits.
     signer = Tenant.objects.select_for_update(no_key=True).get(pk=signer.pk)
     if not signer.phone:

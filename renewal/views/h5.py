@@ -62,9 +62,9 @@ def open_letter(request: HttpRequest, token: str) -> HttpResponse:
 def read(request: HttpRequest, key: str) -> HttpResponse:
     """The year and the offers, priced now, with the choice as it was left."""
     link = opened(request, key)
-    letter = letters.read(
-        link, kept_choice(request), language=get_language() or "", today=clock.today(), now=clock.now()
-    )
+    now = clock.now()
+    wanted = kept_choice(request)
+    letter = letters.read(link, wanted, language=get_language() or "", today=clock.today(), now=now)
     context = {
         "name": words.name(link.tenant.name),
         "building": link.lease.unit.building.name,
@@ -72,8 +72,8 @@ def read(request: HttpRequest, key: str) -> HttpResponse:
         "last_day": words.day(link.lease.last_day),
         "general": consents.chose_general(link.tenant),
         "story": [{"icon": words.ICONS.get(card.code, card.code), "card": card} for card in letter.story],
-        "offer": words.offer(letter),
-        "say": request.GET.get("say", ""),
+        "offer": words.offer(letter, now=now),
+        "say": words.missed(letter, wanted, now=now) if request.GET.get("say") in {"held", "gone"} else "",
     }
     return show(request, "h5/letter.html", context)
 
@@ -91,6 +91,11 @@ def quote(request: HttpRequest, key: str) -> HttpResponseBase:
         if wants_json:
             return JsonResponse({"error": quotes.sentence(error)}, status=422)
         kept(request)["choice"] = plain_choice(request)
+    except quotes.RoomHeld as error:
+        if wants_json:
+            return JsonResponse({"error": str(error)}, status=422)
+        kept(request)["choice"] = plain_choice(request)
+        return go("letter-read", READ_AT, more="?say=held#offers")
     else:
         kept(request)["choice"] = [choice.term_months, choice.free_months, choice.unit, choice.perk]
         if wants_json:

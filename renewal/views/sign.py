@@ -24,7 +24,6 @@ RESEND = timedelta(minutes=1)
 SAYINGS = {
     "price": quotes.Expired.sentence,
     "changed": quotes.Changed.sentence,
-    "gone": quotes.RoomGone.sentence,
     "agree": gettext_lazy("Please tick that you have read the agreement and agree to it."),
     "phone": signing.NoPhone.sentence,
 }
@@ -32,12 +31,23 @@ SAYINGS = {
 
 @page
 def agreement(request: HttpRequest, key: str) -> HttpResponse:
-    """Five lines and the whole text, at today's price. POST comes from the sliders and keeps their choice."""
+    """Five lines and the whole text, at today's price. POST comes from the sliders and keeps their choice.
+
+    A room other than the own is kept for them from that POST on; where it is not free, they are back at the sliders.
+    """
     link = opened(request, key)
     if request.method == "POST":
         kept(request)["choice"] = plain_choice(request)
+        try:
+            letters.go_on(link, kept_choice(request), today=clock.today(), now=clock.now())
+        except quotes.RoomGone:
+            return _to_offers(say="gone")
+        except quotes.RoomHeld:
+            return _to_offers(say="held")
         return go("letter-agreement", READ_AT)
     draft = letters.draft(link, kept_choice(request), today=clock.today(), now=clock.now())
+    if draft.missed:  # never another room than the chosen one, without a word
+        return _to_offers(say=draft.missed)
     context = {
         "lines": [
             {"icon": icon, "label": label, "words": sentence}
@@ -48,6 +58,7 @@ def agreement(request: HttpRequest, key: str) -> HttpResponse:
         "text": draft.agreement.text,
         "price": words.price(draft.offer),
         "token": draft.offer.token,
+        "kept": words.kept(draft),
         "say": SAYINGS.get(request.GET.get("say", ""), ""),
     }
     return show(request, "h5/agreement.html", context)
@@ -74,6 +85,8 @@ def code(request: HttpRequest, key: str) -> HttpResponse:
         held["asked"] = (now + timedelta(seconds=error.seconds) - RESEND).isoformat()
     except signing.NoPhone:
         return _back(say="phone")
+    except (quotes.RoomGone, quotes.RoomHeld) as error:
+        return _to_offers(say=_saying(error))
     except quotes.Refused as error:
         return _back(say=_saying(error))
     else:
@@ -104,6 +117,8 @@ def sign(request: HttpRequest, key: str) -> HttpResponse:
             now=now,
             link=link,
         )
+    except (quotes.RoomGone, quotes.RoomHeld) as error:
+        return _to_offers(say=_saying(error))
     except quotes.Refused as error:
         return _back(say=_saying(error))
     except (leases.UnitTaken, leases.AlreadyRenewed) as error:
@@ -249,7 +264,14 @@ def _back(*, say: str) -> HttpResponse:
     return go("letter-agreement", READ_AT, more=f"?say={say}")
 
 
+def _to_offers(*, say: str) -> HttpResponse:
+    """The chosen room is not to be had now: back to where one chooses."""
+    return go("letter-read", READ_AT, more=f"?say={say}#offers")
+
+
 def _saying(error: quotes.Refused) -> str:
     if isinstance(error, quotes.RoomGone):
         return "gone"
+    if isinstance(error, quotes.RoomHeld):
+        return "held"
     return "price" if isinstance(error, quotes.Expired) else "changed"

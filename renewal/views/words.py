@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from itertools import pairwise
 from math import gcd
 from typing import Any
 
+from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -147,7 +148,28 @@ def published(card: offers.Card) -> dict[str, Any]:
     }
 
 
-def offer(letter: letters.Letter) -> dict[str, Any]:
+def missed(letter: letters.Letter, wanted: offers.Choice | None, *, now: datetime) -> str:
+    """Why the room that was wanted is not to be had; nothing if it is, by now."""
+    if wanted is None or wanted.unit in {"", *(room.unit for room in letter.card.rooms)}:
+        return ""
+    until = {room.unit: room.until for room in letter.card.held}.get(wanted.unit)
+    return quotes.held_words(quotes.minutes_to(until, now=now)) if until else str(quotes.RoomGone.sentence)
+
+
+def kept(draft: letters.Draft) -> str:
+    """Whether the room one would move to is kept for the reader."""
+    if not draft.offer.quote.is_move:
+        return ""
+    if draft.kept_until is None:
+        return _("This room is not kept for you at this moment; whoever signs first has it.")
+    return _("This room is kept for you until %(time)s.") % {"time": _time(draft.kept_until)}
+
+
+def _time(moment: datetime) -> str:
+    return date_format(timezone.localtime(moment), "H:i")
+
+
+def offer(letter: letters.Letter, *, now: datetime) -> dict[str, Any]:
     """The part of the page that holds the sliders."""
     card, choice = letter.card, letter.choice
     room = card.room(choice.unit)
@@ -168,8 +190,23 @@ def offer(letter: letters.Letter) -> dict[str, Any]:
                 "floor": each.floor,
                 "deposit": yuan(each.deposit),
                 "chosen": each.unit == choice.unit,
+                "kept": (
+                    _("Kept for you until %(time)s") % {"time": _time(letter.kept[each.unit])}
+                    if each.unit in letter.kept
+                    else ""
+                ),
             }
             for each in card.rooms[1:]
+        ],
+        "held": [
+            {
+                "unit": each.unit,
+                "room_type": each.room_type,
+                "area": f"{each.area.normalize():f}",
+                "floor": each.floor,
+                "words": quotes.held_words(quotes.minutes_to(each.until, now=now)),
+            }
+            for each in card.held
         ],
         "perks": [
             {
