@@ -33,7 +33,7 @@ class Kind(StrEnum):
     COMMUNITY_POSTED = "community.posted"  # {"group": name}
     PAYMENT_MADE = "payment.made"  # {"item": "rent|utility", "amount": "…", "due_on": day}
     BILL_ISSUED = "bill.issued"  # {"bill": no., "amount": "…", "month": "YYYY-MM"}
-    MOOD_GIVEN = "mood.given"  # {"bill": no., "mood": "good|soso|bad"}
+    MOOD_GIVEN = "mood.given"  # {"bill": no., "mood": "good|soso|bad"} and perhaps "text"; a bill's latest one holds
     TICKET_REPORTED = "ticket.reported"  # {"ticket", "category", "channel", "text"}
     TICKET_ACCEPTED = "ticket.accepted"  # {"ticket", "technician"}
     TICKET_ARRIVED = "ticket.arrived"  # {"ticket"}
@@ -209,7 +209,7 @@ class ConsentRecord:
 
     line: int
     phone: str
-    purpose: str  # "marketing", "profiling", "door_logs"
+    purpose: str  # "marketing", "profiling", "door_logs", "surveys"
     channel: str  # "any", "phone", "sms", "wechat"
     granted: bool
     at: datetime

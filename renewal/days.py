@@ -25,7 +25,7 @@ from django.utils.translation import gettext_noop
 from campaigns import looking, playbooks, pushes, rosters, shipping
 from renewal import cases, kpis, proposals, uploads
 from renewal.models import KpiDay
-from tenants import clock, features, holdout, outbox, planner, retention, tags, waiting
+from tenants import clock, feedback, features, holdout, outbox, planner, retention, tags, waiting
 from tenants.models import JobRun
 from workorders import intake
 
@@ -76,6 +76,10 @@ def _retain(today: date, now: datetime) -> Counts:
 
 def _cases(today: date, now: datetime) -> Counts:
     return {"opened": cases.open_due(today=today, now=now), **cases.advance(today=today, now=now)}
+
+
+def _questions(today: date, now: datetime) -> Counts:
+    return {"moods": feedback.ask(now=now)}
 
 
 def _drain(today: date, now: datetime) -> Counts:
@@ -148,6 +152,7 @@ STAGES = (
         lambda today, now: pushes.hand_over(today=today, now=now),
         decides=True,
     ),
+    Stage("questions", gettext_noop("Asking how it is to live here"), _questions),
     Stage("drain", gettext_noop("Sending what is due"), _drain, at_once=False),
     # What was sent a moment ago has made contacts.
     Stage("contacts", gettext_noop("Noting whom we reached"), lambda today, now: cases.advance(today=today, now=now)),

@@ -18,8 +18,8 @@ from tenants.models import Consent, Link, Preference, Tenant
 from tenants.preferences import Shown
 from tenants.preferred import Hours, span
 
-VERSION = "h5-2026-11b"  # of the words below: another with every change of them; the ledger keeps them in full besides
-OFFERS, PERSONAL = "offers", "personal"
+VERSION = "h5-2026-11c"  # of the words below: another with every change of them; the ledger keeps them in full besides
+OFFERS, PERSONAL, QUESTIONS = "offers", "personal", "questions"
 LINES = 10
 
 
@@ -27,14 +27,14 @@ LINES = 10
 class Choice:
     """One block of the page."""
 
-    what: str  # OFFERS, PERSONAL, or a way
+    what: str  # OFFERS, PERSONAL, QUESTIONS, or a way
     title: str
     text: str
     granted: bool
 
     @property
     def is_way(self) -> bool:
-        return self.what not in (OFFERS, PERSONAL)
+        return self.what not in (OFFERS, PERSONAL, QUESTIONS)
 
     @property
     def state(self) -> str:
@@ -65,13 +65,14 @@ def choices(tenant: Tenant) -> list[Choice]:
     found = [Choice(OFFERS, *_words(OFFERS), now.offers)]
     if len(now.ways) > 1:
         found += [Choice(str(way), *_words(str(way)), granted) for way, granted in now.ways.items()]
-    return [*found, Choice(PERSONAL, *_words(PERSONAL), now.personal)]
+    found.append(Choice(PERSONAL, *_words(PERSONAL), now.personal))
+    return [*found, Choice(QUESTIONS, *_words(QUESTIONS), now.questions)]
 
 
 def choose(what: str, *, granted: bool, where: Where, now: datetime) -> None:
     """The choice stands in the ledger, with the words that were shown. Raises `NoChoice`."""
     tenant = where.link.tenant
-    if what not in {OFFERS, PERSONAL, *map(str, preferences.ways())}:
+    if what not in {OFFERS, PERSONAL, QUESTIONS, *map(str, preferences.ways())}:
         raise NoChoice
     title, text = _words(what)
     answer = _("I agree") if granted else _("I refuse")
@@ -80,6 +81,8 @@ def choose(what: str, *, granted: bool, where: Where, now: datetime) -> None:
         preferences.offers(tenant, granted=granted, shown=shown, now=now)
     elif what == PERSONAL:
         preferences.personal(tenant, granted=granted, shown=shown, now=now)
+    elif what == QUESTIONS:
+        preferences.questions(tenant, granted=granted, shown=shown, now=now)
     else:
         preferences.way(tenant, Reach(what), granted=granted, shown=shown, now=now)
 
@@ -118,7 +121,7 @@ def said(what: str, *, granted: bool) -> str:
 def lines(tenant: Tenant) -> list[dict[str, Any]]:
     """What the tenant chose last, the newest first."""
     person = consents.person_of(tenant)
-    said = Consent.objects.filter(tenant=person, purpose__in=["marketing", "profiling"])
+    said = Consent.objects.filter(tenant=person, purpose__in=["marketing", "profiling", "surveys"])
     found: list[dict[str, Any]] = [
         {"at": row.at, "said": _line(row)} for row in said.order_by("-at", "channel", "-pk")[:LINES]
     ]
@@ -155,6 +158,12 @@ def _words(what: str) -> tuple[str, str]:
                 "me. Without this I get the general version. Rent and terms are the same in either case."
             )
             return _("Written for me"), text % values
+        case "questions":
+            text = _(
+                "%(operator)s asks me how it is to live here: a face on each bill, and at most once a quarter how "
+                "likely I am to recommend it. Answers change neither rent nor terms."
+            )
+            return _("Questions about living here"), text % values
         case Reach.PHONE:
             return _("By text message"), ""
         case Reach.WECHAT:

@@ -12,6 +12,7 @@ from renewal.views import (
     drafts,
     editor,
     experiments,
+    feedback,
     h5,
     identity,
     lists,
@@ -60,6 +61,12 @@ letter = [
     path("<str:key>/preferences", preferences.read, name="letter-preferences"),
     path("<str:key>/choose", preferences.choose, name="letter-choose"),
     path("<str:key>/hours", preferences.hours, name="letter-hours"),
+]
+
+# The mood on a bill and the survey (renewal/views/feedback.py): a link each, no login.
+questions = [
+    path("m/<str:token>", feedback.mood, name="mood"),
+    path("m/<str:token>/stop", feedback.stop, {"purpose": "mood"}, name="mood-stop"),
 ]
 
 # Touchpoints as the public meets them (renewal/views/touch.py).
@@ -145,6 +152,7 @@ urlpatterns = [
     path("admin/touchpoint/<int:pk>/qr.svg", touchpoints.code_view, name="staff-touchpoint-code"),
     path("admin/", admin.site.urls),
     path("r/", include(letter)),
+    path("", include(questions)),
     path("t/", include(public)),
     path("api/touchpoints/<str:code>/links", api.Links.as_view(), name="touchpoint-links"),
     path("", include("tenants.urls")),

@@ -334,6 +334,8 @@ def append(lines: list[Consent]) -> set[Key]:
             recalling.offers(tenants, channel=channel, now=now)
         elif purpose == Consent.Purpose.PROFILING:
             recalling.personal(tenants, channel=channel, now=now)
+        elif purpose == Consent.Purpose.SURVEYS:
+            recalling.questions(tenants, now=now)
     return new
 
 

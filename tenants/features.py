@@ -17,8 +17,8 @@ days: `today - (n - 1)` at 00:00 up to, not including, the midnight after `today
     night_share_365       of the repairs, those that began between 22:00 and 06:00 ÷ all; nothing where there is none
     last3_night           there were three or more, and the last three all began between 22:00 and 06:00
     last_bad_rating_at    latest ticket.rated with one of seen.BAD_SCORES in 365 days
-    last_moods            the last three moods given in 365 days, newest first
-    last_bad_mood_at      latest 😞 in 365 days
+    last_moods            the last three moods given in 365 days, newest first; of each bill the one given on it last
+    last_bad_mood_at      latest 😞 of these, before the last three too
     payments_365          payment.made events
     late_payments_365     of these, paid on a later day than they were due
     pay_day_sd            standard deviation of (day paid − day due), days; needs two payments
@@ -110,20 +110,25 @@ counted AS (
         count(*) FILTER (WHERE {seen.what("price view")}) AS price_views_90,
         count(*) FILTER (WHERE {seen.what("coupon view")}) AS coupon_views_90,
         count(*) FILTER (WHERE {seen.what("repair view")}) AS repair_views_90,
-        max(at) FILTER (WHERE {seen.what("bad rating")}) AS last_bad_rating_at,
-        max(at) FILTER (WHERE {seen.what("bad mood")}) AS last_bad_mood_at
-    FROM seen WHERE {seen.up_to("bad mood")}
+        max(at) FILTER (WHERE {seen.what("bad rating")}) AS last_bad_rating_at
+    FROM seen WHERE {seen.up_to("bad rating")}
     GROUP BY root
 ),
 -- Of these there are few: who asks about one kind of them need not pass all the others by.
 few AS MATERIALIZED (SELECT * FROM seen WHERE {seen.between("bad mood", "stated")}),
 mood AS (
-    SELECT root, jsonb_agg(mood ORDER BY nth) AS last_moods
+    SELECT root, coalesce(jsonb_agg(mood ORDER BY nth) FILTER (WHERE nth <= 3), '[]') AS last_moods,
+        max(at) FILTER (WHERE is_bad) AS last_bad_mood_at
     FROM (
-        SELECT root, said AS mood, row_number() OVER (PARTITION BY root ORDER BY at DESC, source_id DESC) AS nth
-        FROM few WHERE {seen.what("bad mood", "other mood")}
+        -- Of each bill the mood given on it last: whoever changed their mind has that one.
+        SELECT *, row_number() OVER (PARTITION BY root ORDER BY at DESC, source_id DESC) AS nth
+        FROM (
+            SELECT DISTINCT ON (root, bill) root, bill, at, source_id, said AS mood, {seen.what("bad mood")} AS is_bad
+            FROM (SELECT *, coalesce(also, source || ' ' || source_id) AS bill FROM few) few
+            WHERE {seen.what("bad mood", "other mood")}
+            ORDER BY root, bill, at DESC, source DESC, source_id DESC
+        ) standing
     ) given
-    WHERE nth <= 3
     GROUP BY root
 ),
 {REPAIR_SQL},

@@ -27,6 +27,7 @@ from tenants.waiting import Ref
 BATCH = 100_000
 # A sender's clock may be a little ahead of ours; what is to happen tomorrow has not happened.
 CLOCK_SLACK = timedelta(hours=1)
+LETTER = "letter"  # the source of what people say on pages of ours
 
 Progress = Callable[[int], None]
 Answer = list[tuple[Any, ...]]
@@ -292,3 +293,27 @@ def _reason(problem: str, place: str, person: str) -> str:
             return _("Door logs older than %(days)s days are not kept.") % days
         case _:
             return _("The tenant has not consented to door logs, or nobody lived there: nothing is kept.")
+
+
+def note(tenant: int, kind: Kind, source_id: str, data: dict[str, Any], *, at: datetime, now: datetime) -> bool:
+    """What a person said on a page of ours is an event, once by its name; whether it is new.
+
+    Who said it is known, so there is no alias to look up.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO tenants_event (source, source_id, kind, at, tenant_id, data, recorded_at)
+            SELECT %(source)s, %(source_id)s, %(kind)s, %(at)s, id, %(data)s::jsonb, %(now)s
+            FROM tenants_tenant WHERE id = %(tenant)s
+            ON CONFLICT (source, source_id) DO NOTHING
+            """,
+            {
+                "source": LETTER, "source_id": source_id, "kind": kind, "at": at, "tenant": tenant,
+                "data": ENCODE(data), "now": now,
+            },
+        )  # fmt: skip
+        is_new = cursor.rowcount > 0
+    if is_new:
+        features.mark([tenant], now=now)
+    return is_new

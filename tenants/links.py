@@ -22,6 +22,7 @@ from tenants import clock
 from tenants.models import Click, Lease, Link, Tenant
 
 LIFETIME = timedelta(days=30)
+PREFIXES = {Link.Purpose.PROPOSAL: "r", Link.Purpose.MOOD: "m", Link.Purpose.SURVEY: "s"}
 TOKEN = re.compile(r"[a-z2-7]{26}", re.ASCII)  # 128 bits in base32
 
 
@@ -83,9 +84,9 @@ def mint_many(wanted: Sequence[Wanted], *, now: datetime) -> list[str]:
     return tokens
 
 
-def url(token: str) -> str:
+def url(token: str, purpose: str = Link.Purpose.PROPOSAL) -> str:
     """The address a tenant sees."""
-    return f"{settings.SITE_URL}/r/{token}"
+    return f"{settings.SITE_URL}/{PREFIXES[purpose]}/{token}"
 
 
 def expiry(lease: Lease, *, now: datetime) -> datetime:
@@ -98,11 +99,15 @@ def expiry_of(last_day: date, *, now: datetime) -> datetime:
     return min(clock.at(last_day + timedelta(days=1)), now + LIFETIME)
 
 
-def find(token: str, *, now: datetime) -> Link:
-    """The live link of this token. Raises `Unknown`, `Expired` or `Revoked`; changes nothing."""
+def find(token: str, *, purpose: str = Link.Purpose.PROPOSAL, now: datetime) -> Link:
+    """The live link of this token. Raises `Unknown`, `Expired` or `Revoked`; changes nothing.
+
+    A link for another purpose is unknown: what opens a question opens no letter.
+    """
     if not TOKEN.fullmatch(token):
         raise Unknown
-    link = Link.objects.select_related("tenant__merged_into", "lease").filter(token_hash=hash_of(token)).first()
+    found = Link.objects.select_related("tenant__merged_into", "lease")
+    link = found.filter(token_hash=hash_of(token), purpose=purpose).first()
     if link is None:
         raise Unknown
     as_person(link)

@@ -19,7 +19,7 @@ from connectors.channels import Reach, kind
 from tenants import consents, preferred
 from tenants.models import Consent, ConsentText, Tenant
 
-MARKETING, PROFILING = Consent.Purpose.MARKETING, Consent.Purpose.PROFILING
+MARKETING, PROFILING, SURVEYS = Consent.Purpose.MARKETING, Consent.Purpose.PROFILING, Consent.Purpose.SURVEYS
 TICK = timedelta(microseconds=1)
 
 
@@ -40,6 +40,7 @@ class Standing:
     offers: bool  # on one way at least
     ways: dict[Reach, bool]  # the ways of this house, by preference, and whether offers may go by each
     personal: bool
+    questions: bool  # about living here: until they are refused
 
 
 def ways() -> dict[Reach, list[str]]:
@@ -56,7 +57,8 @@ def standing(tenant: Tenant) -> Standing:
         way: any(consents.holds(tenant, MARKETING, channel=name) for name in names) for way, names in ways().items()
     }
     is_personal = consents.holds(tenant, PROFILING, channel=consents.ANY) and not consents.chose_general(tenant)
-    return Standing(any(open_ways.values()), open_ways, is_personal)
+    refusal = consents.standing(tenant, [consents.ANY]).get((SURVEYS, consents.ANY))
+    return Standing(any(open_ways.values()), open_ways, is_personal, refusal is None or refusal.granted)
 
 
 @transaction.atomic
@@ -77,6 +79,11 @@ def personal(tenant: Tenant, *, granted: bool, shown: Shown, now: datetime) -> N
     _say(tenant, PROFILING, [consents.ANY], granted=granted, shown=shown, now=now)
     if granted and consents.chose_general(tenant):
         consents.choose_general(tenant, general=False, now=now)
+
+
+def questions(tenant: Tenant, *, granted: bool, shown: Shown, now: datetime) -> None:
+    """The person wants to be asked how it is to live here, or not."""
+    _say(tenant, SURVEYS, [consents.ANY], granted=granted, shown=shown, now=now)
 
 
 @transaction.atomic

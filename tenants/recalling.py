@@ -26,6 +26,16 @@ RECALL = """
       AND (state IN ('queued', 'sending') AND %(channel)s = 'any' OR state = 'sending' AND channel = %(channel)s)
 """
 
+QUESTIONS = """
+    UPDATE tenants_message m
+    SET state = CASE WHEN state = 'queued' THEN 'suppressed' ELSE state END, recalled = state = 'sending',
+        reason = CASE WHEN state = 'queued' THEN %(reason)s ELSE reason END, changed_at = %(now)s
+    WHERE link_purpose IN ('mood', 'survey') AND state IN ('queued', 'sending') AND tenant_id IN (
+        SELECT id FROM tenants_tenant
+        WHERE coalesce(merged_into_id, id) IN (
+            SELECT coalesce(merged_into_id, id) FROM tenants_tenant WHERE id = ANY(%(tenants)s)))
+"""
+
 
 def offers(tenants: Collection[int], *, channel: str = "any", now: datetime) -> int:
     """Offers to these persons, on that channel, are not sent: what waits is dropped, what is claimed is held back.
@@ -40,6 +50,16 @@ def offers(tenants: Collection[int], *, channel: str = "any", now: datetime) -> 
 def personal(tenants: Collection[int], *, channel: str = "any", now: datetime) -> int:
     """The same of those offers whose words were chosen by what these persons do. Says how many there were."""
     return _recall(tenants, channel=channel, reason=too_personal(), only_personal=True, now=now)
+
+
+def questions(tenants: Collection[int], *, now: datetime) -> int:
+    """No question about a bill or about living here goes to these persons any more; says how many there were."""
+    with override(settings.LANGUAGE_CODE):
+        reason = _("The tenant wants no questions.")
+    with connection.cursor() as cursor:
+        cursor.execute(QUESTIONS, {"tenants": list(tenants), "reason": reason, "now": now})
+        recalled: int = cursor.rowcount
+    return recalled
 
 
 def too_personal() -> str:

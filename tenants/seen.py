@@ -88,7 +88,11 @@ _ROWS_SQL = f"""
             WHEN 'ticket.finished' THEN data->>'ticket'
             WHEN 'profile.stated' THEN (data->'workplace')::text
         END AS said,
-        CASE kind WHEN 'payment.made' THEN data->>'due_on' WHEN 'ticket.reported' THEN data->>'category' END AS also
+        CASE kind
+            WHEN 'payment.made' THEN data->>'due_on'
+            WHEN 'ticket.reported' THEN data->>'category'
+            WHEN 'mood.given' THEN data->>'bill'
+        END AS also
     FROM tenants_event JOIN tenants_tenant tenant ON tenant.id = tenant_id
     WHERE at < %(until)s AND """  # noqa: S608
 

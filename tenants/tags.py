@@ -137,8 +137,13 @@ FROM (
                 SELECT giver.root FROM tenants_event e JOIN who giver ON giver.id = e.tenant_id
                 WHERE e.kind = 'mood.given' AND e.at < %(until)s)
         ) who ON who.id = bill.tenant_id
-        LEFT JOIN (tenants_event mood JOIN who giver ON giver.id = mood.tenant_id) ON giver.root = who.root
-            AND mood.kind = 'mood.given' AND mood.at < %(until)s AND mood.data->>'bill' = bill.data->>'bill'
+        LEFT JOIN (
+            -- Whoever changed their mind has the mood given last.
+            SELECT DISTINCT ON (giver.root, given.data->>'bill') giver.root, given.data->>'bill' AS bill, given.*
+            FROM tenants_event given JOIN who giver ON giver.id = given.tenant_id
+            WHERE given.kind = 'mood.given' AND given.at < %(until)s
+            ORDER BY giver.root, given.data->>'bill', given.at DESC, given.source DESC, given.source_id DESC
+        ) mood ON mood.root = who.root AND mood.bill = bill.data->>'bill'
         WHERE bill.kind = 'bill.issued' AND bill.at >= %(since_365)s AND bill.at < %(until)s
     ) answered
     WHERE month <= last_answered

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.django_db
 
 STAGES = [
     "prepare", "retention", "intake", "features", "tags", "cases", "proposals", "leave", "enrol", "plan",
-    "experiments", "hand_over", "drain", "contacts", "looks", "kpis",
+    "experiments", "hand_over", "questions", "drain", "contacts", "looks", "kpis",
 ]  # fmt: skip
 
 

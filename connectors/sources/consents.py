@@ -9,7 +9,7 @@ from connectors.records import BadRecord, ConsentRecord
 from connectors.sources import cells, sheet
 
 COLUMNS = ("手机号", "用途", "渠道", "同意", "时间", "文本版本", "凭证")
-PURPOSES = {"续租优惠": "marketing", "个性化": "profiling", "门锁记录": "door_logs"}
+PURPOSES = {"续租优惠": "marketing", "个性化": "profiling", "门锁记录": "door_logs", "入住调查": "surveys"}
 CHANNELS = {"全部": "any", "手机": "phone", "短信": "sms", "微信": "wechat"}
 
 

@@ -166,6 +166,11 @@ def refusal(request: HttpRequest, kind: str, status: int) -> HttpResponse:
             _("Whoever is named first in your contract has the letter."),
             _("They renew for all of you: you stand on the next lease as on this one."),
         ),
+        "no_question": (_("There is no question at this address."), _("Perhaps a character was lost on the way.")),
+        "question_over": (
+            _("This question has come to its end."),
+            _("If there is something you would like to tell us, use the app or the front desk."),
+        ),
         "nobody": (_("There is no lease to renew for this number."), _("Try the number your lease names.")),
     }[kind]
     onward = kind in {"unknown", "expired", "shut", "nobody", "signed"}

@@ -1,6 +1,7 @@
 """The shared tenant model, split by noun."""
 
 from tenants.models.decided import ContractDecision
+from tenants.models.felt import Asking, BillAsk, Survey
 from tenants.models.happened import DirtyTenant, DoorMonth, Event, Feature, TenantTag, WaitingEvent
 from tenants.models.leased import Lease, LeaseRevision, LeaseTenant, WaitingContract
 from tenants.models.owed import Grant, Perk
@@ -25,7 +26,9 @@ from tenants.models.worded import Template, TemplateVersion
 __all__ = [
     "Alias",
     "Announcement",
+    "Asking",
     "Attempt",
+    "BillAsk",
     "Building",
     "Click",
     "Clock",
@@ -56,6 +59,7 @@ __all__ = [
     "Preference",
     "Receipt",
     "Staff",
+    "Survey",
     "Switching",
     "Template",
     "TemplateVersion",

@@ -138,6 +138,8 @@ class Link(models.Model):
 
     class Purpose(models.TextChoices):
         PROPOSAL = "proposal", _("renewal proposal")
+        MOOD = "mood", _("mood on a bill")
+        SURVEY = "survey", _("survey")
 
     token_hash = models.CharField(max_length=64, unique=True)  # SHA-256, hex
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="+")

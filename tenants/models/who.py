@@ -192,6 +192,7 @@ class Consent(models.Model):
         MARKETING = "marketing", _("renewal offers")
         PROFILING = "profiling", _("personalised wording")
         DOOR_LOGS = "door_logs", _("door logs")
+        SURVEYS = "surveys", _("questions about living here")
 
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="+")
     purpose = models.CharField(_("purpose"), max_length=16, choices=Purpose.choices)

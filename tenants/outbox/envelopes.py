@@ -85,7 +85,7 @@ def _links(rows: list[dict[str, Any]], *, now: datetime) -> dict[int, str]:
         for row in with_link
     ]
     tokens = links.mint_many(wanted, now=now) if wanted else []
-    return {row["id"]: links.url(token) for row, token in zip(with_link, tokens, strict=True)}
+    return {row["id"]: links.url(token, row["link_purpose"]) for row, token in zip(with_link, tokens, strict=True)}
 
 
 def _sealed(row: dict[str, Any], url: str, way: type[Channel], *, now: datetime) -> Sealed:
