@@ -25,7 +25,7 @@ from django.utils.translation import gettext_noop
 from campaigns import looking, playbooks, pushes, rosters, shipping
 from renewal import cases, kpis, proposals, uploads
 from renewal.models import KpiDay
-from tenants import clock, feedback, features, holdout, outbox, planner, retention, tags, waiting
+from tenants import clock, features, feedback, holdout, outbox, planner, retention, tags, waiting
 from tenants.models import JobRun
 from workorders import intake
 

@@ -6,8 +6,8 @@ last holds, until the next bill is there. Events are not changed: a changed mood
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -83,7 +83,12 @@ def ask(*, now: datetime) -> int:
     """Everybody is asked about their newest bill once: a row, a link and a message each. Says how many are new."""
     if not asking.is_on(asking.MOODS):
         return 0
-    facts = {"now": now, "today": clock.day_of(now), "since": now - timedelta(days=ASK_DAYS), "channel": consents.ANY}
+    facts: dict[str, Any] = {
+        "now": now,
+        "today": clock.day_of(now),
+        "since": now - timedelta(days=ASK_DAYS),
+        "channel": consents.ANY,
+    }
     with connection.cursor() as cursor:
         cursor.execute(_ASK_SQL, facts)
         new = [pk for (pk,) in cursor.fetchall()]

@@ -22,7 +22,7 @@ from tenants import clock
 from tenants.models import Click, Lease, Link, Tenant
 
 LIFETIME = timedelta(days=30)
-PREFIXES = {Link.Purpose.PROPOSAL: "r", Link.Purpose.MOOD: "m", Link.Purpose.SURVEY: "s"}
+PREFIXES: dict[str, str] = {Link.Purpose.PROPOSAL: "r", Link.Purpose.MOOD: "m", Link.Purpose.SURVEY: "s"}
 TOKEN = re.compile(r"[a-z2-7]{26}", re.ASCII)  # 128 bits in base32
 
 

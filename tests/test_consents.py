@@ -141,7 +141,7 @@ def test_a_file_is_entered_line_by_line(tmp_path: Path) -> None:
         (4, "没有手机号为 10000000009 的租客。"),
         (5, "文件中另有一行在同一时间的选择相反。"),
         (6, "同意时间在将来。"),
-        (7, "用途：“问卷”不在可选项之内，可填：续租优惠、个性化、门锁记录"),
+        (7, "用途：“问卷”不在可选项之内，可填：续租优惠、个性化、门锁记录、入住调查"),
         (8, "凭证：没有填写"),
     ]
     assert list(Consent.objects.order_by("pk").values_list("tenant", "purpose", "granted", "at", "proof")) == [

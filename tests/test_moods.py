@@ -221,8 +221,8 @@ def test_once_the_next_bill_is_there_the_page_says_so_and_leads_to_the_own_newes
     assert "/m/" not in page  # nobody was asked about it yet
     feedback.ask(now=clock.now())
     newest = token_of(BillAsk.objects.get(month="2025-12"))
-    for page in (client.get(f"/m/{token}"), client.post(f"/m/{token}", {"mood": "bad"})):
-        assert f'href="/m/{newest}"' in page.content.decode()
+    for answer in (client.get(f"/m/{token}"), client.post(f"/m/{token}", {"mood": "bad"})):
+        assert f'href="/m/{newest}"' in answer.content.decode()
     assert [said["mood"] for said in given()] == ["good"]
     assert client.get(f"/m/{newest}").status_code == 200
 
@@ -248,6 +248,7 @@ def test_one_tap_refuses_all_questions_takes_back_what_waits_and_can_be_undone(c
     assert (page.status_code, "以后不再问您" in page.content.decode()) == (200, True)
     assert [m.state for m in Message.objects.all()] == ["suppressed"]
     line = Consent.objects.get(purpose="surveys")
+    assert line.text
     assert (line.granted, line.text.text.splitlines()[0]) == (False, "居住感受的询问")
     bill(one.lease, "2025-12", at=NOW - timedelta(minutes=1))
     assert feedback.ask(now=NOW) == 0

@@ -152,7 +152,7 @@ def test_one_way_is_switched_off_and_on_and_the_others_stay(client: Client, two_
     link, token = make_letter()
     opened(client, token)
     page = client.get(PAGE).content.decode()
-    assert re.findall(r'id="choice-(\w+)"', page) == ["offers", "phone", "app", "personal"]
+    assert re.findall(r'id="choice-(\w+)"', page) == ["offers", "phone", "app", "personal", "questions"]
     assert choose(client, "phone", 0)["Location"] == PAGE
     assert open_ways(link.tenant) == {"phone": False, "app": True}
     page = client.get(PAGE).content.decode()

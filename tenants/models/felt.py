@@ -74,7 +74,9 @@ class Survey(models.Model):
         verbose_name_plural = _("surveys")
         constraints = [
             models.UniqueConstraint(fields=["tenant", "quarter"], name="survey_once_a_quarter"),
-            models.CheckConstraint(condition=Q(quarter__day=1, quarter__month__in=[1, 4, 7, 10]), name="survey_of_quarter"),
+            models.CheckConstraint(
+                condition=Q(quarter__day=1, quarter__month__in=[1, 4, 7, 10]), name="survey_of_quarter"
+            ),
             models.CheckConstraint(
                 condition=Q(score=None, answered_at=None) | Q(score__lte=10, answered_at__isnull=False),
                 name="survey_score",
