@@ -31,6 +31,7 @@ class Counts:
     accepted: int = 0
     duplicate: int = 0
     refused: list[BadRecord] = field(default_factory=list)
+    waiting: dict[int, str] = field(default_factory=dict)  # of the accepted: the line of each that waits, and why
     news: set[int] = field(default_factory=set)  # the lines of accepted rows, from verbs that know them one by one
 
     @property
@@ -46,6 +47,11 @@ class Counts:
         if line:
             self.news.add(line)
 
+    def wait(self, line: int, reason: str) -> None:
+        """The row is taken in, but a person has to say yes before it holds."""
+        self.accept(line=line)
+        self.waiting[line] = reason
+
     def repeat(self, rows: int = 1) -> None:
         self.duplicate += rows
 
@@ -56,6 +62,7 @@ class Counts:
         self.accepted += other.accepted
         self.duplicate += other.duplicate
         self.refused.extend(other.refused)
+        self.waiting |= other.waiting
         self.news |= other.news
 
 

@@ -63,7 +63,7 @@ class Feed:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What became of a file."""
+    """What became of a file. `exceptions`: lines of a card among the accepted that wait for a second person."""
 
     received: int
     accepted: int
@@ -71,6 +71,7 @@ class Report:
     rejected: int
     quarantine_file: str | None
     seconds: float
+    exceptions: int = 0
 
 
 def _community(records: Iterable[Any], *, now: datetime, progress: Progress) -> Counts:
@@ -130,6 +131,7 @@ def load(
         rejected=counts.rejected,
         quarantine_file=str(file) if file else None,
         seconds=round(time.monotonic() - began, 3),
+        exceptions=len(counts.waiting),
     )
 
 

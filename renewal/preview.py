@@ -131,7 +131,11 @@ def take(
         for record in others:
             if record.line not in refused:
                 key = side.key(record)
-                rows[record.line] = _row(record.line, record.line in counts.news, before.get(key), after.get(key, {}))
+                rows[record.line] = (
+                    Row(record.line, Kind.WAITING, reason=counts.waiting[record.line])
+                    if record.line in counts.waiting
+                    else _row(record.line, record.line in counts.news, before.get(key), after.get(key, {}))
+                )
     rows |= _events(source, events, refused, known)
     return Trial(dict(sorted(rows.items())), counts)
 

@@ -103,6 +103,7 @@ def unfold(operator: str, brand: str) -> dict[str, Any]:
                 ("tenants.building", _("Buildings"), PEOPLE),
                 ("tenants.announcement", _("Announcements"), PEOPLE),
                 ("tenants.perk", _("Perks"), PEOPLE),
+                ("staff-rates", _("Rate card"), PEOPLE),
                 ("renewal.rate", _("Published rents"), PEOPLE),
                 ("tenants.user", _("Staff"), HQ),
                 ("tenants.staff", _("Shifts and accounts"), HQ),

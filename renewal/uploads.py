@@ -28,6 +28,7 @@ from connectors.records import Source
 from connectors.sources import Unusable, files
 from renewal import embedded, headers, loading, preview
 from renewal.headers import Header
+from renewal.models import RateChange
 from renewal.preview import Row
 from tenants.models import WaitingContract
 
@@ -114,8 +115,12 @@ def header_of(upload: Upload) -> Header:
 
 
 def waiting_since(upload: Upload) -> int:
-    """How many contracts of an applied file wait now."""
-    return WaitingContract.objects.filter(recorded_at=upload.applied_at).count() if upload.applied_at else 0
+    """How many contracts, or lines of the card, of an applied file wait now."""
+    if not upload.applied_at:
+        return 0
+    if upload.source == Source.RATES:
+        return RateChange.objects.filter(asked_at=upload.applied_at, state=RateChange.State.WAITING).count()
+    return WaitingContract.objects.filter(recorded_at=upload.applied_at).count()
 
 
 def fingerprint(facts: object) -> str:

@@ -46,13 +46,18 @@ class Command(BaseCommand):
         except Unusable as unusable:
             raise CommandError(str(unusable), returncode=2) from None
         if options["json"]:
-            self.stdout.write(json.dumps(asdict(report), ensure_ascii=False))
+            plain = asdict(report)
+            if not report.exceptions:
+                del plain["exceptions"]
+            self.stdout.write(json.dumps(plain, ensure_ascii=False))
         else:
             sentence = _(
                 "%(source)s: %(received)d rows; %(accepted)d new, %(duplicate)d known, "
                 "%(rejected)d refused; %(seconds)s s"
             )
             self.stdout.write(sentence % {"source": source, **asdict(report)})
+            if report.exceptions:
+                self.stdout.write(_("Of the new ones, waiting for a second person: %(n)d") % {"n": report.exceptions})
             if report.quarantine_file:
                 self.stdout.write(_("The refused rows, with reasons: %(file)s") % {"file": report.quarantine_file})
         if report.rejected:
