@@ -43,7 +43,7 @@ PROBLEM = {
 }
 TITLES = {
     400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 410: "Gone", 411: "Length Required",
-    413: "Content Too Large", 415: "Unsupported Media Type", 503: "Service Unavailable",
+    413: "Content Too Large", 415: "Unsupported Media Type", 429: "Too Many Requests", 503: "Service Unavailable",
 }  # fmt: skip
 
 
@@ -82,7 +82,10 @@ class Links(frame.Sender):
         if one.paused_at is not None:
             raise Refused(410, _("This touchpoint is paused."))
         source, ref = _who(said, tickets.known_by(one))
-        token, ticket = tickets.make(one, source, ref, now=clock.now())
+        try:
+            token, ticket = tickets.make(one, source, ref, now=clock.now())
+        except tickets.TooMany:
+            raise Refused(429, _("This touchpoint asks for too many links. Try again in a minute.")) from None
         answer = {"url": f"{settings.SITE_URL}/r/once/{token}", "expires_at": ticket.expires_at}
         return JsonResponse(answer, status=201, headers={"Cache-Control": "no-store"})
 

@@ -10,6 +10,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from uuid import uuid4
 
+from django.conf import settings
+from django.db import transaction
+
 from campaigns.models import Ticket, Touchpoint
 from connectors.models import InboundKey
 from connectors.records import AliasSource
@@ -37,8 +40,21 @@ def known_by(one: Touchpoint) -> tuple[str, ...]:
     return WHO.get(one.kind, ())
 
 
+class TooMany(Exception):
+    """The touchpoint has had its share of tickets in the last minute."""
+
+
+@transaction.atomic
 def make(one: Touchpoint, source: str, ref: str, *, now: datetime) -> tuple[str, Ticket]:
-    """A ticket's token and row for whoever the reference stands for, known or not: both take the same statements."""
+    """A ticket's token and row for whoever the reference stands for, known or not: both take the same statements.
+
+    Raises `TooMany`.
+    """
+    # One after the other at each touchpoint, or calls at once would all find room under the limit.
+    Touchpoint.objects.select_for_update(no_key=True).get(pk=one.pk)
+    lately = Ticket.objects.filter(touchpoint=one, created_at__gt=now - timedelta(minutes=1))
+    if lately.count() >= settings.TOUCH_LINKS_PER_MINUTE:
+        raise TooMany
     Ticket.objects.filter(expires_at__lt=now - KEPT).delete()
     token = links.token_for(f"once:{uuid4().hex}")
     tenant = identity.people_by(source, [ref]).get(ref)

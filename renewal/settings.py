@@ -103,7 +103,8 @@ DATABASES["default"].setdefault("OPTIONS", {}).setdefault("options", "-c temp_bu
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # Previews of handed-in files, so that turning a page is quick: a few a process, and never believed when one is applied.
-CACHES = {
+REDIS_URL = env.str("REDIS_URL", default="")
+CACHES: dict[str, dict[str, Any]] = {
     "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
     "previews": {
         "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
@@ -113,8 +114,15 @@ CACHES = {
     },
 }
 
+# How often pages are looked at (renewal/throttles.py). Without Redis each process counts for itself.
+CACHES["counters"] = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "counters"}
+CACHES["counters"]["OPTIONS"] = {"MAX_ENTRIES": 100_000}
+if REDIS_URL:
+    CACHES["counters"] = {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
+    CACHES["counters"]["OPTIONS"] = {"socket_connect_timeout": 0.25, "socket_timeout": 0.25}
+    CACHES["counters"]["KEY_PREFIX"] = "looks"
+
 # The broker is a doorbell: losing it delays, never loses. Without Redis it is a folder.
-REDIS_URL = env.str("REDIS_URL", default="")
 CELERY_BROKER_URL = REDIS_URL or "filesystem://localhost/"
 CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any]
 if REDIS_URL:
@@ -207,6 +215,8 @@ if STAGE == "production":
     SESSION_COOKIE_SECURE = True
     CSRF_COOKIE_SECURE = True
 SESSION_COOKIE_HTTPONLY = True
+# How many proxies of ours stand before this: so many addresses of X-Forwarded-For are believed (renewal/visitors.py).
+PROXIES = env.int("PROXIES", default=1 if STAGE == "production" else 0)
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
 
@@ -266,6 +276,15 @@ WAITING_DAYS = env.int("WAITING_DAYS", default=90)
 # One-way commute of the city's average commuter, minutes: what the saving is compared with.
 COMMUTE_BASELINE_MINUTES = env.int("COMMUTE_BASELINE_MINUTES", default=35)
 ACCEPT_TARGET_HOURS = env.int("ACCEPT_TARGET_HOURS", default=2)
+# How often a letter is looked at, opened and signed, at most (docs/throttles.md).
+H5_LOOKS_PER_LINK = env.int("H5_LOOKS_PER_LINK", default=30)  # a minute
+H5_LOOKS_PER_ADDRESS = env.int("H5_LOOKS_PER_ADDRESS", default=60)  # a minute, of browsers without an open letter
+H5_MISSES_PER_ADDRESS = env.int("H5_MISSES_PER_ADDRESS", default=10)  # unknown links a minute
+H5_MISSES_ALARM = env.int("H5_MISSES_ALARM", default=100)  # unknown links a minute in all: the log says so
+H5_OPENINGS_PER_MINUTE = env.int("H5_OPENINGS_PER_MINUTE", default=10)  # a link
+H5_SIGNINGS_PER_HOUR = env.int("H5_SIGNINGS_PER_HOUR", default=5)  # a link
+# So many personal links a touchpoint's partner may ask for in a minute (docs/touchpoints.md).
+TOUCH_LINKS_PER_MINUTE = env.int("TOUCH_LINKS_PER_MINUTE", default=600)
 # What a renewal agreement promises and what the law asks of the operator after it (住房租赁条例).
 DEPOSIT_RETURN_DAYS = env.int("DEPOSIT_RETURN_DAYS", default=7)
 FILING_DAYS = env.int("FILING_DAYS", default=30)

@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from django.conf import settings
+
 # Crawlers, messengers' previews, scanners of security products, scripts and headless browsers, as they sign.
 SIGNS = re.compile(
     r"(?<!cu)bot\b|crawl|spider|slurp|preview|scan|monitor|probe|fetch|http-?client|facebookexternalhit|embedly|"
@@ -23,3 +25,14 @@ def is_machine(method: str, headers: Mapping[str, str]) -> bool:
         return True
     agent = headers.get("User-Agent", "").strip()
     return not agent or SIGNS.search(agent) is not None
+
+
+def address(facts: Mapping[str, str]) -> str:
+    """The address a request came from, as the last of our own proxies saw it: what stands before that, anybody can say.
+
+    `facts` as in WSGI. Without proxies (`PROXIES`), or where one is missing, the address of who is connected.
+    """
+    seen = facts.get("HTTP_X_FORWARDED_FOR", "").split(",")
+    if 0 < settings.PROXIES <= len(seen) and (said := seen[-settings.PROXIES].strip()):
+        return said
+    return facts.get("REMOTE_ADDR", "")

@@ -22,10 +22,11 @@ from django.utils.decorators import decorator_from_middleware
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 
-from renewal import letters, proposals
+from renewal import letters, proposals, throttles, visitors
 from tenants import clock, links
 from tenants.models import Link
 
+LOOKS = {"GET", "HEAD"}
 READ_AT = "letter"  # stands where the token stood, once the letter is open
 SESSION = timedelta(hours=12)
 HEADERS = {
@@ -68,9 +69,16 @@ def page(view: View) -> View:
     @wraps(view)
     def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         try:
-            return view(request, *args, **kwargs)
-        except links.Unknown:
-            return refusal(request, "unknown", 404)
+            try:
+                _look(request, kwargs)
+                return view(request, *args, **kwargs)
+            except links.Unknown:
+                throttles.miss(address=visitors.address(request.META), now=clock.now())
+                return refusal(request, "unknown", 404)
+        except throttles.TooOften as error:
+            response = refusal(request, "often", 429)
+            response["Retry-After"] = str(error.seconds)
+            return response
         except links.NotUsable:
             return refusal(request, "expired", 410)
         except letters.OpenedElsewhere as error:
@@ -93,6 +101,27 @@ def page(view: View) -> View:
         return response
 
     return csrf_exempt(framed)
+
+
+def _look(request: HttpRequest, where: dict[str, Any]) -> None:
+    """A page is looked at: in a browser with an open letter as its reader, else by somebody at an address.
+
+    Whose address holds a token is counted once the token is known (`found`).
+    """
+    if request.method not in LOOKS:
+        return
+    held = request.session.get("letter") if is_open(request) else None
+    if held or where.get("token", where.get("key", READ_AT)) == READ_AT:
+        address = visitors.address(request.META)
+        throttles.look(address=address, link=held["link"] if held else None, now=clock.now())
+
+
+def found(request: HttpRequest, key: str) -> Link:
+    """The live link of the token in an address; a look at it counts. Raises as `links.find`, and `throttles.TooOften`."""
+    link = links.find(token_of(key), now=clock.now())
+    if request.method in LOOKS and not is_open(request):
+        throttles.look(address="", link=link.pk, now=clock.now())
+    return link
 
 
 class SeeOther(HttpResponseRedirect):
@@ -155,6 +184,10 @@ def refusal(request: HttpRequest, kind: str, status: int) -> HttpResponse:
             _("This link has come to its end."),
             _("Links are put away after a while, to keep letters private."),
         ),
+        "often": (
+            _("Please wait a moment."),
+            _("This was asked for very often just now. Nothing is lost: try again in a few minutes."),
+        ),
         "shut": (_("This letter is closed again."), _("It closes by itself when it has not been read for a while.")),
         "signed": (_("This lease has been renewed."), _("There is nothing left to do here.")),
         "notice": (_("We have your notice."), _("If your plans change, tell us in the app or at the front desk.")),
@@ -204,7 +237,7 @@ def opened(request: HttpRequest, key: str, *, even_if_closed: bool = False) -> L
     now = clock.now()
     held = request.session.get("letter")
     if key != READ_AT:
-        link = links.find(token_of(key), now=now)
+        link = found(request, key)
         if not has_opened(request, link):
             raise NotOpened(token_of(key))
         return link

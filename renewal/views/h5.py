@@ -22,9 +22,21 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import get_language, gettext_noop
 from django.views.decorators.http import require_POST, require_safe
 
-from renewal import answers, letters, notices, offers, proposals, quotes
+from renewal import answers, letters, notices, offers, proposals, quotes, throttles
 from renewal.views import words
-from renewal.views.frame import READ_AT, SeeOther, go, has_opened, kept, opened, page, remember, show, token_of
+from renewal.views.frame import (
+    READ_AT,
+    SeeOther,
+    found,
+    go,
+    has_opened,
+    kept,
+    opened,
+    page,
+    remember,
+    show,
+    token_of,
+)
 from tenants import clock, consents, links
 
 
@@ -32,7 +44,7 @@ from tenants import clock, consents, links
 @require_safe
 def cover(request: HttpRequest, token: str) -> HttpResponse:
     """The cover. Previews and scanners fetch it as they like: it tells nothing and changes nothing."""
-    link = links.find(token_of(token), now=clock.now())
+    link = found(request, token)
     building = link.lease.unit.building
     place = building.name.removeprefix(settings.OPERATOR_NAME).strip(" ·・-") or building.name
     key = token_of(token)
@@ -46,6 +58,7 @@ def open_letter(request: HttpRequest, token: str) -> HttpResponse:
     """The tap. From here on the address holds no token."""
     now = clock.now()
     link = links.find(token_of(token), now=now)
+    throttles.opening(link, now=now)
     letters.open(
         link,
         trusted=request.POST.get("gesture") == "1",

@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
-from renewal import once
+from renewal import once, throttles, visitors
 from renewal.views.frame import READ_AT, go, page, remember, show, token_of
 from tenants import clock
 
@@ -29,6 +29,8 @@ def ticket(request: HttpRequest, token: str) -> HttpResponse:
             return go("letter-read", READ_AT)
         found = once.good(key, now=now)
     except once.ToTheDoor as shut:
+        if not shut.origin:
+            throttles.miss(address=visitors.address(request.META), now=now)
         return go("door", more=f"?from={shut.origin}" if shut.origin else "")
     building = found.touchpoint.building
     place = building.name.removeprefix(settings.OPERATOR_NAME).strip(" ·・-") if building else ""

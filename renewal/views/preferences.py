@@ -18,7 +18,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
-from renewal import preferences, writing_hours
+from renewal import preferences, visitors, writing_hours
 from renewal.preferences import Where
 from renewal.views.frame import READ_AT, NotOpened, go, is_open, opened, page, show, token_of
 from tenants import clock, links, preferred
@@ -131,6 +131,6 @@ def _where(request: HttpRequest, link: Link, name: str) -> Where:
     return Where(
         link=link,
         page=name,
-        address=request.META.get("REMOTE_ADDR") or "",
+        address=visitors.address(request.META),
         device=request.headers.get("User-Agent", "")[:300],
     )

@@ -13,10 +13,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST, require_safe
 
-from renewal import door, evidence, letters, proposals, quotes, signing
+from renewal import door, evidence, letters, proposals, quotes, signing, throttles, visitors
 from renewal.views import words
 from renewal.views.frame import READ_AT, go, kept, opened, page, show
 from renewal.views.h5 import kept_choice, plain_choice
+from renewal.views.repeating import new_key, one_answer
 from tenants import clock, leases
 
 RESEND = timedelta(minutes=1)
@@ -95,15 +96,24 @@ def code(request: HttpRequest, key: str) -> HttpResponse:
     return go("letter-code", READ_AT)
 
 
+def _said_otherwise(request: HttpRequest, key: str) -> HttpResponse:
+    """The form's key came with other digits, or for another offer, before."""
+    link = opened(request, key, even_if_closed=True)
+    error = _("This form was sent before with something else in it. Please check it and send it once more.")
+    return _code_page(request, link.tenant.phone, error=error, status=422)
+
+
 @page
 @require_POST
+@one_answer(_said_otherwise)
 def sign(request: HttpRequest, key: str) -> HttpResponse:
-    """The signature. A second POST leads to the same page."""
+    """The signature. A second POST leads to the same page, and one with the same key to the same answer."""
     link = opened(request, key, even_if_closed=True)
     now = clock.now()
     if letters.after(link, today=clock.today()):
         return go("letter-done", READ_AT)
     link = opened(request, key)
+    throttles.signing(link, now=now)
     token = request.POST.get("quote") or kept(request).get("quote", "")
     try:
         proposal = proposals.for_link(link, today=clock.today(), now=now)
@@ -113,15 +123,17 @@ def sign(request: HttpRequest, key: str) -> HttpResponse:
             quote_token=token,
             digits=request.POST.get("code", "").strip(),
             device=request.headers.get("User-Agent", "")[:300],
-            address=request.META.get("REMOTE_ADDR"),
+            address=visitors.address(request.META) or None,
             now=now,
             link=link,
         )
     except (quotes.RoomGone, quotes.RoomHeld) as error:
-        return _to_offers(say=_saying(error))
+        return _taken(request, str(error), say=_saying(error))
+    except leases.UnitTaken as error:
+        return _taken(request, str(error), say="gone")
     except quotes.Refused as error:
         return _back(say=_saying(error))
-    except (leases.UnitTaken, leases.AlreadyRenewed) as error:
+    except leases.AlreadyRenewed as error:
         return _code_page(request, link.tenant.phone, error=str(error), status=409)
     except signing.Refused as error:
         status = 503 if isinstance(error, signing.Busy) else 422
@@ -252,12 +264,23 @@ def _code_page(request: HttpRequest, phone: str, *, error: str = "", status: int
         "error": error,
         "typed": request.POST.get("code", "")[:6] if error else "",
         "check_url": reverse("letter-sign", args=[READ_AT]),
+        "once": new_key(),
         "resend_url": reverse("letter-code", args=[READ_AT]),
         "action": _("Sign"),
         "back_url": reverse("letter-agreement", args=[READ_AT]),
         "purpose": _("With this code you sign the renewal."),
     }
     return show(request, "h5/code.html", context, status=status)
+
+
+def _taken(request: HttpRequest, why: str, *, say: str) -> HttpResponse:
+    """Somebody else was faster: nothing was signed, and the other offers are still there."""
+    context = {
+        "title": why,
+        "line": _("Nothing has been signed. Your own room, and the others, are still yours to choose from."),
+        "on": (reverse("letter-read", args=[READ_AT]) + f"?say={say}#offers", _("Look at the offers")),
+    }
+    return show(request, "h5/closed.html", context, status=409)
 
 
 def _back(*, say: str) -> HttpResponse:
