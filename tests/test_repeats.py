@@ -9,7 +9,7 @@ import pytest
 from django.test import Client
 
 from renewal import signing
-from renewal.models import Repeat, Signature
+from renewal.models import Code, Repeat, Signature
 from tenants import clock
 from tests.letter import digits_of, hidden, make_letter, opened
 from tests.makers import NOW
@@ -40,7 +40,6 @@ def test_the_form_s_key_and_the_header_s_get_the_answer_they_got(client: Client)
     bad = [client.post("/r/letter/sign", {"code": wrong(), "once": once}) for _time in range(3)]
     assert {page.status_code for page in bad} == {422}
     assert len({page.content for page in bad}) == 1
-    assert "还可输入 4 次" in bad[0].content.decode() or "4" in bad[0].content.decode()
     fresh = hidden(bad[0], "once")
     assert fresh != once
     headers = {"Idempotency-Key": "a-client-s-own"}
@@ -54,8 +53,6 @@ def test_a_wrong_code_sent_twice_costs_one_try(client: Client) -> None:
     once = at_the_code(client)
     for _time in range(4):
         client.post("/r/letter/sign", {"code": wrong(), "once": once})
-    from renewal.models import Code
-
     assert Code.objects.get().tries == 1
 
 

@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.core.cache import caches
 from django.test import Client
 
 from renewal import throttles
@@ -156,7 +155,3 @@ def test_of_ipv6_a_customer_s_network_counts_as_one() -> None:
     assert throttles.net_of("2001:db8:1:2:3:4:5:6") == throttles.net_of("2001:db8:1:2::1") == "2001:db8:1:2::"
     assert throttles.net_of("2001:db8:1:3::1") != throttles.net_of("2001:db8:1:2::1")
     assert (throttles.net_of("203.0.113.9"), throttles.net_of("<b>")) == ("203.0.113.9", "unknown")
-
-
-def test_each_process_or_all_of_them_count_by_the_settings() -> None:
-    assert caches["counters"] is not caches["default"]

@@ -117,7 +117,7 @@ def _look(request: HttpRequest, where: dict[str, Any]) -> None:
 
 
 def found(request: HttpRequest, key: str) -> Link:
-    """The live link of the token in an address; a look at it counts. Raises as `links.find`, and `throttles.TooOften`."""
+    """The live link of the token in an address; a look counts. Raises as `links.find`, and `throttles.TooOften`."""
     link = links.find(token_of(key), now=clock.now())
     if request.method in LOOKS and not is_open(request):
         throttles.look(address="", link=link.pk, now=clock.now())
