@@ -25,7 +25,7 @@ from django.utils.translation import gettext_noop
 from campaigns import looking, playbooks, pushes, rosters, shipping
 from renewal import cases, kpis, proposals, uploads
 from renewal.models import KpiDay
-from tenants import clock, features, feedback, holdout, outbox, planner, retention, tags, waiting
+from tenants import clock, features, feedback, holdout, outbox, planner, retention, surveys, tags, waiting
 from tenants.models import JobRun
 from workorders import intake
 
@@ -79,7 +79,7 @@ def _cases(today: date, now: datetime) -> Counts:
 
 
 def _questions(today: date, now: datetime) -> Counts:
-    return {"moods": feedback.ask(now=now)}
+    return {"moods": feedback.ask(now=now), "surveys": surveys.ask(now=now)}
 
 
 def _drain(today: date, now: datetime) -> Counts:

@@ -260,6 +260,8 @@ QUIET_REST_FROM_HOUR = env.int("QUIET_REST_FROM_HOUR", default=20)
 # many hours, and so many in a calendar month.
 MARKETING_GAP_HOURS = env.int("MARKETING_GAP_HOURS", default=72)
 MARKETING_PER_MONTH = env.int("MARKETING_PER_MONTH", default=4)
+# Nobody is asked in the quarterly survey until they have lived here for so many days (docs/feedback.md).
+SURVEY_AFTER_DAYS = env.int("SURVEY_AFTER_DAYS", default=60)
 # So many per cent of households, by lot, hear no marketing at all, so that its effect can be measured; 0 for none.
 HOLDOUT_PERCENT = env.int("HOLDOUT_PERCENT", default=5)
 # A release of a playbook that reaches so many leases needs a second person.

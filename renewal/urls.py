@@ -68,6 +68,8 @@ letter = [
 questions = [
     path("m/<str:token>", feedback.mood, name="mood"),
     path("m/<str:token>/stop", feedback.stop, {"purpose": "mood"}, name="mood-stop"),
+    path("s/<str:token>", feedback.survey, name="survey"),
+    path("s/<str:token>/stop", feedback.stop, {"purpose": "survey"}, name="survey-stop"),
 ]
 
 # Touchpoints as the public meets them (renewal/views/touch.py).

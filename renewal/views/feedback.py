@@ -2,7 +2,9 @@
 
 GET  /m/<token>        the bill's month and three faces: no name, no amount, and not what was answered; changes nothing
 POST /m/<token>        mood=good|soso|bad, text=…: the mood holds until the next bill; refused: 422, the page
-POST /m/<token>/stop   no more questions, by one tap; undo=1 takes that back in the same browser
+GET  /s/<token>        the survey: eleven numbers, reasons, a sentence; the same for everybody; changes nothing
+POST /s/<token>        score=0…10, reason=… (several), text=…: may be given anew on the same day; refused: 422, the page
+POST /m/<token>/stop   no more questions, by one tap, as /s/<token>/stop; undo=1 takes that back in the same browser
 
 Previews and scanners fetch the pages as they like. After the next bill the page says so, and leads to the person's own
 question about that one.
@@ -20,8 +22,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from renewal import preferences
 from renewal.preferences import QUESTIONS, Where
 from renewal.views.frame import page, refusal, show, token_of
-from tenants import clock, feedback, links
-from tenants.feedback import MOST_WORDS
+from tenants import clock, feedback, links, surveys
 from tenants.models import BillAsk
 from tenants.vocabulary import MOODS
 
@@ -66,10 +67,46 @@ def _mood_page(
         "faces": [{"code": code, "face": FACES[code], "name": name} for code, name in MOODS.items()],
         "typed": typed or {},
         "error": error,
-        "most": MOST_WORDS,
+        "most": feedback.MOST_WORDS,
         "stop_at": reverse("mood-stop", args=[key]),
     }
     return show(request, "h5/mood.html", context, status=status)
+
+
+@page
+@require_http_methods(["GET", "HEAD", "POST"])
+def survey(request: HttpRequest, token: str) -> HttpResponse:
+    """The quarterly survey, and its answer."""
+    key, now = token_of(token), clock.now()
+    score, reasons = request.POST.get("score", "")[:4], request.POST.getlist("reason")[:20]
+    text = request.POST.get("text", "")
+    try:
+        if request.method != "POST":
+            surveys.asked(key, now=now)
+            return _survey_page(request, key)
+        one = surveys.answer(key, score=score, reasons=reasons, words=text, now=now)
+    except surveys.NoAnswer as error:
+        typed = {"score": score, "reasons": reasons, "text": text}
+        return _survey_page(request, key, typed=typed, error=str(error), status=422)
+    except surveys.Settled:
+        return show(request, "h5/survey_given.html", {"settled": True})
+    except links.NotUsable as error:
+        return _gone(request, error)
+    return show(request, "h5/survey_given.html", {"score": one.score, "again": reverse("survey", args=[key])})
+
+
+def _survey_page(
+    request: HttpRequest, key: str, *, typed: dict[str, Any] | None = None, error: str = "", status: int = 200
+) -> HttpResponse:
+    context = {
+        "scores": [str(n) for n in range(11)],
+        "reasons": surveys.REASONS,
+        "typed": typed or {},
+        "error": error,
+        "most": surveys.MOST_WORDS,
+        "stop_at": reverse("survey-stop", args=[key]),
+    }
+    return show(request, "h5/survey.html", context, status=status)
 
 
 @page
