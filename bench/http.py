@@ -51,7 +51,7 @@ def run() -> dict[str, Figure]:
         with (folder / "app.jsonl").open(encoding="utf-8") as lines:
             calls = [json.loads(line) for line in lines]
         _row, secret = keys.make("segment", "bench", by="bench", now=clock.now())
-        with _served("renewal.wsgi", folder) as ours, _served("bench.bare:application", folder) as bare:
+        with served("renewal.wsgi", folder) as ours, served("bench.bare:application", folder) as bare:
             return _measure(ours, bare, calls, secret)
 
 
@@ -98,7 +98,7 @@ def _bodies(calls: list[dict[str, Any]], nth: int) -> Iterator[bytes]:
 
 
 @contextmanager
-def _served(application: str, folder: Path) -> Iterator[int]:
+def served(application: str, folder: Path) -> Iterator[int]:
     """The port on which gunicorn serves the application, as the demo starts it."""
     with closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))

@@ -96,7 +96,7 @@ def read(link: Link, choice: offers.Choice | None, *, language: str, today: date
     card = proposals.card_of(proposal)  # `for_link` has just laid today's card in it
     fitting = fit(choice, card)
     told = story.told(proposal.story, language=language, general=not proposals.is_personal(link.tenant))
-    offer = quotes.quote(proposal, fitting, now=now)
+    offer = quotes.quote(proposal, fitting, now=now, card=card)
     kept = holds.of(proposal, now=now)
     return Letter(proposal, card, fitting, offer, offers.alternatives(fitting, card), told, kept)
 
@@ -104,7 +104,7 @@ def read(link: Link, choice: offers.Choice | None, *, language: str, today: date
 def choose(link: Link, choice: offers.Choice, *, today: date, now: datetime) -> Priced:
     """The price of a choice; the case is being considered. Raises `offers.NotOffered`, `proposals.Closed`."""
     proposal = proposals.for_link(link, today=today, now=now)
-    offer = quotes.quote(proposal, choice, now=now)
+    offer = quotes.quote(proposal, choice, now=now, card=proposals.card_of(proposal))
     proposals.move_up(link.lease, Case.State.CONSIDERING, now=now, cause="the tenant looked at offers")
     return Priced(offer, offers.alternatives(choice, proposals.card_of(proposal)))
 
@@ -124,7 +124,7 @@ def draft(link: Link, choice: offers.Choice | None, *, today: date, now: datetim
     proposal = proposals.for_link(link, today=today, now=now)
     card = proposals.card_of(proposal)
     fitting = fit(choice, card)
-    offer = quotes.quote(proposal, fitting, now=now)
+    offer = quotes.quote(proposal, fitting, now=now, card=card)
     missed = ""
     if choice and choice.unit not in {fitting.unit, card.own.unit}:
         missed = "held" if choice.unit in {room.unit for room in card.held} else "gone"

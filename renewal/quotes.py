@@ -90,9 +90,12 @@ class SignedQuote:
     expires_at: datetime
 
 
-def quote(proposal: Proposal, choice: offers.Choice, *, now: datetime) -> SignedQuote:
-    """The price of a choice today, signed. Raises `offers.NotOffered`, `RoomHeld`, `proposals.Closed` without price."""
-    card = proposals.card_on(proposal, today=clock.day_of(now), now=now)
+def quote(proposal: Proposal, choice: offers.Choice, *, now: datetime, card: offers.Card | None = None) -> SignedQuote:
+    """The price of a choice today, signed. Raises `offers.NotOffered`, `RoomHeld`, `proposals.Closed` without price.
+
+    Who has just built today's `card` hands it over.
+    """
+    card = card or proposals.card_on(proposal, today=clock.day_of(now), now=now)
     _refuse_if_held(choice.unit, card, now=now)
     priced = offers.price(choice, card)
     expires_at = now + LIFETIME

@@ -6,7 +6,9 @@ may move it, and a system check refuses a moved clock elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -23,9 +25,23 @@ class ClockIsReal(Exception):
     """The clock may not be moved here."""
 
 
+_moment: ContextVar[datetime | None] = ContextVar("moment", default=None)
+
+
 def now() -> datetime:
     """The product's now, in UTC."""
-    return datetime.now(UTC) + offset()
+    return _moment.get() or datetime.now(UTC) + offset()
+
+
+@contextmanager
+def one_moment() -> Iterator[datetime]:
+    """Within it `now` is one moment, asked once: a page that begins before midnight is of one day throughout."""
+    moment = now()
+    before = _moment.set(moment)
+    try:
+        yield moment
+    finally:
+        _moment.reset(before)
 
 
 def offset() -> timedelta:

@@ -106,8 +106,8 @@ def find(token: str, *, purpose: str = Link.Purpose.PROPOSAL, now: datetime) -> 
     """
     if not TOKEN.fullmatch(token):
         raise Unknown
-    found = Link.objects.select_related("tenant__merged_into", "lease")
-    link = found.filter(token_hash=hash_of(token), purpose=purpose).first()
+    known = Link.objects.select_related("tenant__merged_into", "lease__unit__building")
+    link = known.filter(token_hash=hash_of(token), purpose=purpose).first()
     if link is None:
         raise Unknown
     as_person(link)

@@ -70,8 +70,9 @@ def page(view: View) -> View:
     def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         try:
             try:
-                _look(request, kwargs)
-                return view(request, *args, **kwargs)
+                with clock.one_moment():
+                    _look(request, kwargs)
+                    return view(request, *args, **kwargs)
             except links.Unknown:
                 throttles.miss(address=visitors.address(request.META), now=clock.now())
                 return refusal(request, "unknown", 404)
@@ -143,8 +144,9 @@ def show(request: HttpRequest, template: str, context: dict[str, Any], *, status
         "brand_sheet": brand_sheet(),
         "at": READ_AT,
         "back": _address(request),
-        "refuse_at": READ_AT if is_open(request) else "",
     }
+    if "refuse_at" not in context:
+        shared["refuse_at"] = READ_AT if is_open(request) else ""
     return render(request, template, shared | context, status=status)
 
 
