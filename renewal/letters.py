@@ -7,7 +7,7 @@ from datetime import date, datetime
 
 from django.db import transaction
 
-from renewal import agreement, holds, offers, proposals, quotes, roadmap, signing, story
+from renewal import agreement, certificates, holds, offers, proposals, quotes, roadmap, signing, story
 from renewal.models import Case, FilingTask, Proposal, Signature
 from tenants import consents, links
 from tenants.models import Click, Grant, Lease, Link, Tenant
@@ -136,6 +136,14 @@ def draft(link: Link, choice: offers.Choice | None, *, today: date, now: datetim
         holds.of(proposal, now=now).get(offer.quote.unit),
         missed,
     )
+
+
+def certificate(link: Link, choice: offers.Choice | None, *, today: date, now: datetime) -> certificates.Certificate:
+    """Why the choice has the price it has today, computed again at this moment. Raises `proposals.Closed`."""
+    proposal = proposals.for_link(link, today=today, now=now)
+    offer = quotes.quote(proposal, fit(choice, proposals.card_of(proposal)), now=now)
+    building = proposal.lease.unit.building  # rooms of other buildings are not offered
+    return certificates.issue(offer.quote, building=building, own=proposal.lease, today=today, now=now)
 
 
 def after(link: Link, *, today: date) -> After | None:

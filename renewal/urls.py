@@ -48,6 +48,7 @@ letter = [
     path("<str:token>/open", h5.open_letter, name="letter-open"),
     path("<str:key>/", h5.read, name="letter-read"),
     path("<str:key>/quote", h5.quote, name="letter-quote"),
+    path("<str:key>/certificate", h5.certificate, name="letter-certificate"),
     path("<str:key>/agreement", sign.agreement, name="letter-agreement"),
     path("<str:key>/code", sign.code, name="letter-code"),
     path("<str:key>/sign", sign.sign, name="letter-sign"),

@@ -4,6 +4,7 @@
     POST /r/<token>/open       opens the letter (gesture=1: a trusted gesture), then 303 to
     GET  /r/letter/            the year and the offers
     POST /r/letter/quote       a choice → its price (JSON, or 303 back to the page without scripts)
+    GET  …/certificate         why it is this price: the published line, and the rent computed without the person
     GET, POST …/agreement      the five lines (POST keeps the choice)      → signing.py
     POST …/code, …/sign        the code and the signature                  → signing.py
     GET, POST …/decline        "not this time"; …/notice: "I am leaving"
@@ -114,6 +115,15 @@ def quote(request: HttpRequest, key: str) -> HttpResponseBase:
         if wants_json:
             return JsonResponse(words.answer(priced))
     return go("letter-read", READ_AT, more="#offers")
+
+
+@page
+@require_safe
+def certificate(request: HttpRequest, key: str) -> HttpResponse:
+    """Why it is this price, for the choice as it was left."""
+    link = opened(request, key)
+    found = letters.certificate(link, kept_choice(request), today=clock.today(), now=clock.now())
+    return show(request, "h5/certificate.html", {"certificate": found, **words.certificate(found)})
 
 
 @page

@@ -14,7 +14,7 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from renewal import letters, offers, quotes
+from renewal import certificates, letters, offers, quotes
 
 ICONS = {"repairs": "repair", "on_time": "payment", "held": "community"}
 
@@ -220,4 +220,31 @@ def offer(letter: letters.Letter, *, now: datetime) -> dict[str, Any]:
             for perk in card.perks
         ],
         "published": published(card),
+    }
+
+
+def certificate(found: certificates.Certificate) -> dict[str, Any]:
+    """The published line, the two recomputations, and the fingerprint in groups of four."""
+    line = found.line
+    rows = [
+        (_("Building"), found.building),
+        (_("Room type"), found.room_type),
+        (_("Term"), term(found.term_months)),
+        (_("Free months"), months(found.free_months) if found.free_months else _("none")),
+        (_("Rent a month"), _("%s yuan") % f"{found.rent:,.2f}"),
+    ]
+    if line:
+        window = _("%(first)s to %(last)s") % {"first": day(line.signed_from), "last": day(line.signed_to)}
+        rows += [
+            (_("For signatures"), window),
+            (_("Published"), day(timezone.localtime(line.recorded_at).date())),
+        ]
+    return {
+        "rows": rows,
+        "rent": yuan(found.rent),
+        "public_rent": f"{found.public_rent:,.2f}" if found.public_rent is not None else "",
+        "offered_rent": f"{found.rent:,.2f}",
+        "time": date_format(timezone.localtime(found.computed_at), "H:i:s"),
+        "signed_on": day(found.signed_on),
+        "groups": [found.fingerprint[n : n + 4] for n in range(0, 32, 4)],
     }
