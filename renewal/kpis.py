@@ -221,6 +221,15 @@ def store(*, day: date, now: datetime) -> int:
     return len(changed)
 
 
+def renewals(period: Period, *, day: date, building: Whose = None, now: datetime) -> dict[int | None, dict[str, Any]]:
+    """The renewal rate of the leases that ended in a period, per building by its id and of all under None."""
+    facts = _facts(day, whose=building, now=now)
+    outcomes: dict[int | None, dict[str, int]] = {each: {} for each in [None, *facts["buildings"]]}
+    for place, _name, outcome, count in _rows(OUTCOMES, {**facts, **_periods({"asked": period})}):
+        outcomes[place][outcome] = count
+    return {place: sums.renewal_rate(counts) for place, counts in outcomes.items()}
+
+
 def endings(*, day: date, building: Whose = None, now: datetime | None = None) -> list[dict[str, Any]]:
     """The leases that end in each of the next weeks, by outcome so far; a week is known by its Monday."""
     monday = day - timedelta(days=day.weekday())

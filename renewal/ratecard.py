@@ -39,6 +39,8 @@ class Term:
     cells: list[Cell]
     band: RateBand | None = None
     band_waits: bool = False
+    share: float | None = None  # of the renewals of the last year (renewal/waveboard.py fills in these two)
+    shift: float | None = None  # of the winter's share of endings, were the term chosen by ten of a hundred more
 
 
 @dataclass(slots=True)
@@ -50,6 +52,7 @@ class Type:
     free: list[int]
     terms: list[Term]
     published_from: date | None = None  # of the line published last among those that hold today
+    winter_share: float | None = None  # of next year's endings, November to January
 
     @property
     def lines(self) -> int:

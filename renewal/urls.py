@@ -34,6 +34,7 @@ from renewal.views import (
     touch,
     touchpoints,
     uploads,
+    waves,
 )
 
 # The letter (renewal/views/h5.py says which address does what). <key> is a token, or "letter" once it is open.
@@ -114,6 +115,7 @@ urlpatterns = [
     path("admin/sources/quarantine/<int:pk>/", quarantine.record_view, name="staff-refusal"),
     path("admin/rates/", rates.card_view, name="staff-rates"),
     path("admin/rates/term/", rates.term_view, name="staff-rates-term"),
+    path("admin/rates/draft/", waves.draft_view, name="staff-rates-draft"),
     path("admin/rates/waiting/", rates.waiting_view, name="staff-rates-waiting"),
     path("admin/rehearsal/", rehearsals.desk_view, name="staff-rehearsals"),
     path("admin/rehearsal/<int:pk>/", rehearsals.rehearsal_view, name="staff-rehearsal"),

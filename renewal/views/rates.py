@@ -19,7 +19,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
-from renewal import bands, ratecard, ratechanges
+from renewal import bands, ratecard, ratechanges, waveboard
 from renewal.bands import NotSet
 from renewal.models import Rate, RateBand, RateChange
 from tenants import access, clock, desk
@@ -35,10 +35,14 @@ BAND_FIELDS = ("lowest", "highest", "band_why")
 def card(request: HttpRequest) -> HttpResponse:
     """The published card of a building, a table per room type."""
     refuse_without_people(request)
-    today = clock.today()
+    now = clock.now()
+    today = clock.day_of(now)
     theirs = ratecard.buildings(request.user, today=today)
     building = chosen(request, theirs)
     tables = ratecard.table(building, today=today) if building else []
+    wave = waveboard.wave(building, today=today, now=now) if building else None
+    if wave:
+        waveboard.beside(tables, wave)
     waits = ratecard.waiting(request.user, today=today)
     context = {
         "title": _("Rate card"),
@@ -47,6 +51,8 @@ def card(request: HttpRequest) -> HttpResponse:
         "tables": tables,
         "lines": sum(each.lines for each in tables),
         "from": max((each.published_from for each in tables if each.published_from), default=None),
+        "wave": waveboard.chart(wave.whole()) if wave else None,
+        "rate": wave.rate if wave else None,
         "waiting": len(waits["lines"]) + len(waits["bands"]),
         "may_ask": building is not None and may_ask(request, building),
         "today": today,
@@ -143,9 +149,9 @@ def _asked(
                 building,
                 **facts,
                 free_months=_whole(free, "free_months"),
-                monthly_rent=_money(typed["monthly_rent"], "monthly_rent"),
-                signed_from=_day(typed["signed_from"], "signed_from"),
-                signed_to=_day(typed["signed_to"], "signed_to"),
+                monthly_rent=money(typed["monthly_rent"], "monthly_rent"),
+                signed_from=day(typed["signed_from"], "signed_from"),
+                signed_to=day(typed["signed_to"], "signed_to"),
                 why=typed["why"],
                 by=by,
                 now=now,
@@ -153,15 +159,15 @@ def _asked(
             _say(request, change)
         case "end":
             rate = _rate(request, building, room_type, months)
-            last = _day(request.POST.get("last_day", ""), "last_day")
+            last = day(request.POST.get("last_day", ""), "last_day")
             change = ratechanges.give_last_day(rate.pk, last_day=last, why=typed["end_why"], by=by, now=now)
             _say(request, change)
         case "band":
             bands.ask(
                 building,
                 **facts,
-                lowest=_money(typed["lowest"], "lowest"),
-                highest=_money(typed["highest"], "highest"),
+                lowest=money(typed["lowest"], "lowest"),
+                highest=money(typed["highest"], "highest"),
                 why=typed["band_why"],
                 by=by,
                 now=now,
@@ -240,7 +246,7 @@ def _term_of(request: HttpRequest) -> tuple[str, int]:
     return room_type, int(months)
 
 
-def _money(text: str, field: str) -> Decimal:
+def money(text: str, field: str) -> Decimal:
     """Raises `NotSet`."""
     try:
         amount = Decimal(text.replace(",", "").replace("，", ""))
@@ -257,7 +263,7 @@ def _whole(text: str, field: str) -> int:
     return int(text)
 
 
-def _day(text: str, field: str) -> date:
+def day(text: str, field: str) -> date:
     try:
         day = date.fromisoformat(text)
     except ValueError:
