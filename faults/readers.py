@@ -14,14 +14,16 @@ from django.conf import settings
 from django.db import connection
 from django.test import Client
 
-from renewal import quotes
+from renewal import cards, cases, proposals, quotes
 from renewal.models import Code, Proposal
 from renewal.offers import Choice
 from tenants import clock, codes, links, outbox
 from tenants.models import Lease, Link, Message, Perk, Unit
 from tests.letter import make_letter, opened
-from tests.makers import NOW, make_unit
+from tests.makers import NOW, TODAY, make_unit
 
+LIMITS = [name for name in dir(settings) if name.startswith("H5_")]
+EVERY = 10**9  # no limit
 LARGE = "朝南大一居"
 _numbers = count(1)
 
@@ -53,17 +55,15 @@ class Reader:
 
     @property
     def proposal(self) -> Proposal:
-        found = Proposal.objects.select_related("tenant", "lease__unit__building")
-        return found.get(lease=self.link.lease_id)
+        return proposal_of(self.link)
 
 
 def begin(**limits: int) -> None:
     """It is ten in the morning, nothing is throttled but by `limits`, and what Django says of refusals is not shown."""
     logging.getLogger("django").setLevel(logging.CRITICAL)
     clock.set_to(NOW)
-    for name in dir(settings):
-        if name.startswith("H5_"):
-            setattr(settings, name, limits.get(name, 10**9))
+    for name in LIMITS:
+        setattr(settings, name, limits.get(name, EVERY))
     Perk.objects.get_or_create(
         code="stay",
         defaults={"name": "民宿体验券", "condition": "", "cost": 0, "is_choice": True, "min_term_months": 12},
@@ -77,6 +77,21 @@ def reader(**facts: Any) -> Reader:
     assert opened(client, token).status_code == 303
     page = client.get("/r/letter/").content.decode()
     return Reader(link, client, set(re.findall(r'name="unit" value="([^"]*)"', page)) | {""})
+
+
+def letter(**facts: Any) -> Link:
+    """A letter that nobody has opened yet."""
+    return make_letter(f"message:fault:{next(_numbers)}", **facts)[0]
+
+
+def proposal_of(link: Link) -> Proposal:
+    """What the letter proposes, its card as published now."""
+    return proposals.for_link(link, today=TODAY, now=NOW)
+
+
+def offer_undecided() -> None:
+    """Rooms are offered although their tenants have not decided: for campaigns in which people swap theirs."""
+    cards.GONE = [*cards.GONE, *(str(state) for state in cases.UNDECIDED)]  # type: ignore[list-item]
 
 
 def vacant(building: Any, **facts: Any) -> Unit:

@@ -1,0 +1,73 @@
+"""What gunicorn serves in campaigns: the product, with what `FAULTS_OFF` names switched off, and places to die at.
+
+While a file `before` or `after` lies in the folder `FAULTS_PAUSE`, whoever signs stops there before anything is
+written, or once all of it is committed: it writes its process's number into `reached`, and waits to be killed.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from renewal.wsgi import application
+
+# isort: split
+from django.db import connection
+
+from faults import readers
+from renewal import repeats, signing
+from tenants import leases
+
+__all__ = ["application"]
+
+OFF = os.environ.get("FAULTS_OFF", "").split()
+PAUSE = Path(os.environ.get("FAULTS_PAUSE", "/nonexistent"))
+
+
+def _no_lock(units: Iterable[int]) -> None:
+    """The protection off: whoever writes leases asks nobody."""
+
+
+def _as_they_come(units: Iterable[int]) -> None:
+    """The protection off: units are locked in the order in which somebody named them, slowly."""
+    with connection.cursor() as cursor:
+        for unit in units:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s, %s), pg_sleep(0.02)", [leases.LOCK, unit])
+
+
+def _every_time(*_args: Any, **_facts: Any) -> repeats.Claim:
+    """The protection off: no request has been made before."""
+    return repeats.Claim(0, datetime.now(UTC))
+
+
+def _stopping(sign: Any) -> Any:
+    def stops(*args: Any, **facts: Any) -> Any:
+        _stop("before")
+        done = sign(*args, **facts)
+        _stop("after")
+        return done
+
+    return stops
+
+
+def _stop(place: str) -> None:
+    if (PAUSE / place).exists():
+        (PAUSE / "reaching").write_text(str(os.getpid()))
+        (PAUSE / "reaching").rename(PAUSE / "reached")
+        time.sleep(120)
+
+
+if "locks" in OFF:
+    leases.lock_units = _no_lock
+if "order" in OFF:
+    leases.lock_units = _as_they_come
+    signing.TRY_AGAIN.clear()
+if "keys" in OFF:
+    repeats.begin = _every_time
+if "swaps" in OFF:
+    readers.offer_undecided()
+signing.sign = _stopping(signing.sign)
