@@ -7,6 +7,7 @@ Amounts, first and last day are printed as they are stored, and so is every peri
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -20,6 +21,7 @@ from tenants.models import Perk, Tenant, Unit
 # The name of these words, kept with each signature. Whoever changes a word below gives them a new name, and adds it
 # to docs/signing.md; a test compares.
 VERSION = "renewal-1"
+VERSION_OF_SEVERAL = "renewal-1-several"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +32,22 @@ class Agreement:
     text_hash: str  # SHA-256 of `text`, hex
 
 
-def draft(proposal: Proposal, signer: Tenant, quote: offers.Quote, *, today: date) -> Agreement:
-    """What `signer` would agree to today by accepting `quote`; signing on that day stores this very text."""
+def draft(
+    proposal: Proposal, signer: Tenant, quote: offers.Quote, *, today: date, others: Sequence[Tenant] = ()
+) -> Agreement:
+    """What `signer` would agree to today by accepting `quote`; signing on that day stores this very text.
+
+    `others` are those who have to agree to it as well.
+    """
+    everybody = [signer, *others]
+    names = "、".join(each.name for each in everybody)
+    people = "；".join(f"{each.name}，预留手机号 {masked(each.phone)}" for each in everybody)
+    bound = "全体承租方确认后生效，在此之前对任何一方都没有约束。" if others else ""
     lease = proposal.lease
     unit = Unit.objects.select_related("building").get(code=quote.unit)
     perk = Perk.objects.filter(code=quote.perk).first() if quote.perk else None
     lines = (
-        ("谁", f"出租方{settings.OPERATOR_NAME}，承租方{signer.name}。"),
+        ("谁", f"出租方{settings.OPERATOR_NAME}，承租方{names}。"),
         ("哪里", f"{unit.building.name} {unit.code}，{unit.room_type}，{unit.area} 平方米。"),
         (
             "多久",
@@ -54,7 +65,7 @@ def draft(proposal: Proposal, signer: Tenant, quote: offers.Quote, *, today: dat
         for number, period in enumerate(offers.periods(quote), 1)
     )
     clauses = [
-        f"出租方：{settings.OPERATOR_NAME}。承租方：{signer.name}，预留手机号 {masked(signer.phone)}。",
+        f"出租方：{settings.OPERATOR_NAME}。承租方：{people}。",
         f"房屋：{unit.building.name}（{unit.building.address or '地址同原租约'}）{unit.code}，{unit.room_type}，"
         f"建筑面积 {unit.area} 平方米，{unit.floor} 层，仅供居住。",
         f"租期：自 {quote.first_day} 起至 {quote.last_day} 止，共 {quote.term_months} 个月，首尾两日均计入。"
@@ -68,10 +79,10 @@ def draft(proposal: Proposal, signer: Tenant, quote: offers.Quote, *, today: dat
         f"权益：{f'随本次续租赠送{perk.name}，条件为{perk.condition}' if perk else '本次未选择附加权益'}。",
         f"备案：出租方在签署后 {settings.FILING_DAYS} 日内办理住房租赁合同备案。",
         f"其他：本租约未写明的事项，沿用合同 {lease.contract_no or lease.pk} 的约定。",
-        f"签署：{today}。承租方以发送至预留手机号的一次性验证码确认同意以上全部内容。",
+        f"签署：{today}。承租方以发送至预留手机号的一次性验证码确认同意以上全部内容。{bound}",
     ]
     text = "房屋租赁续租协议\n\n" + "\n".join(f"{number}. {clause}" for number, clause in enumerate(clauses, 1)) + "\n"
-    return Agreement(lines, text, VERSION, hashlib.sha256(text.encode()).hexdigest())
+    return Agreement(lines, text, VERSION_OF_SEVERAL if others else VERSION, hashlib.sha256(text.encode()).hexdigest())
 
 
 def _day(day: date) -> str:

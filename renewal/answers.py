@@ -61,7 +61,7 @@ def settle(lease: Lease, to: Case.State, *, cause: str, now: datetime, by: str =
 @transaction.atomic
 def decline(lease: Lease, *, reason: str, now: datetime, by: str = TENANT) -> None:
     """The case is declined and what was still to be sent about it is cancelled; the tenant may come back."""
-    proposals.refuse_if_closed(lease)
+    proposals.refuse_if_closed(lease, now=now)
     settle(lease, Case.State.DECLINED, cause=reason or "declined", now=now, by=by)
 
 

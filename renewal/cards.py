@@ -49,6 +49,10 @@ VACANT = """
                 )
             )
         ) and not exists (select from tenants_waitingcontract c where c.unit_id = u.id)
+        -- Several who sign for it together have it until their deadline (renewal/rounds.py).
+        and not exists (
+            select from renewal_round r where r.unit_id = u.id and r.state = 'open' and r.lease_id <> w.lease_id
+        )
     ), of_type as (
         select *, row_number() over (
             partition by lease_id, room_type order by held_until is not null, md5(lease_id || ':' || code)

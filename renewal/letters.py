@@ -7,7 +7,7 @@ from datetime import date, datetime
 
 from django.db import transaction
 
-from renewal import agreement, certificates, holds, offers, proposals, quotes, roadmap, signing, story
+from renewal import agreement, certificates, holds, offers, proposals, quotes, roadmap, rounds, signing, story
 from renewal.models import Case, FilingTask, Proposal, Signature
 from tenants import consents, links
 from tenants.models import Click, Grant, Lease, Link, Tenant
@@ -80,14 +80,18 @@ def link_of(pk: int, *, even_if_closed: bool, now: datetime) -> Link:
     return link
 
 
-def open(link: Link, *, trusted: bool, here_before: bool, today: date, now: datetime) -> Proposal:
+def open(link: Link, *, trusted: bool, here_before: bool, today: date, now: datetime) -> None:
     """The letter is open in this browser. Raises `OpenedElsewhere`, `proposals.Closed`.
 
     Only a proven click binds a link to its first device: a scanner that posts must not lock out the person.
     """
     if not here_before and Click.objects.filter(link=link, proven_at__isnull=False).exists():
         raise OpenedElsewhere(link)
-    return proposals.open(link, trusted=trusted, today=today, now=now)
+    waiting = rounds.standing(link.lease, now=now)
+    if waiting and rounds.seat_of(waiting, link.tenant):
+        links.open(link, trusted=trusted, now=now)
+        return
+    proposals.open(link, trusted=trusted, today=today, now=now)
 
 
 def read(link: Link, choice: offers.Choice | None, *, language: str, today: date, now: datetime) -> Letter:
@@ -132,7 +136,9 @@ def draft(link: Link, choice: offers.Choice | None, *, today: date, now: datetim
         proposal,
         fitting,
         offer,
-        agreement.draft(proposal, proposal.tenant, offer.quote, today=today),
+        agreement.draft(
+            proposal, proposal.tenant, offer.quote, today=today, others=rounds.others(link.lease, link.tenant)
+        ),
         holds.of(proposal, now=now).get(offer.quote.unit),
         missed,
     )
@@ -146,21 +152,28 @@ def certificate(link: Link, choice: offers.Choice | None, *, today: date, now: d
     return certificates.issue(offer.quote, building=building, own=proposal.lease, today=today, now=now)
 
 
+def words(link: Link, choice: offers.Choice | None, *, today: date, now: datetime) -> agreement.Agreement:
+    """What this reader would agree to: the terms that wait for their yes, or else the choice at today's price."""
+    waiting = rounds.standing(link.lease, now=now)
+    if waiting and rounds.seat_of(waiting, link.tenant):
+        return rounds.words_of(waiting)
+    return draft(link, choice, today=today, now=now).agreement
+
+
 def after(link: Link, *, today: date) -> After | None:
     """What follows from the tenant's signature; none while there is no signature."""
-    proposal = proposals.of(link.lease, link.tenant)
-    signature = signing.signature_of(proposal, proposal.tenant) if proposal else None
-    if proposal is None or signature is None:
+    signature = signing.signed_for(link.lease, link.tenant)
+    if signature is None:
         return None
     lease = signature.lease
     filing = FilingTask.objects.filter(lease=lease).first()
-    grants = Grant.objects.select_related("perk").filter(lease=lease, tenant=proposal.tenant).order_by("pk")
+    grants = Grant.objects.select_related("perk").filter(lease=lease, tenant=signature.signer).order_by("pk")
     return After(
         signature=signature,
         lease=lease,
         filing_due_on=filing.due_on if filing else None,
         grants=list(grants),
-        roadmap=roadmap.steps(roadmap.living_since(proposal.tenant), today=today),
+        roadmap=roadmap.steps(roadmap.living_since(link.tenant), today=today),
     )
 
 

@@ -87,7 +87,7 @@ def give(lease: Lease, tenant: Tenant, word: Word, *, now: datetime, by: str = T
     person = tenant.merged_into or tenant
     if already := of(case, person):
         return already
-    proposals.refuse_if_closed(lease)
+    proposals.refuse_if_closed(lease, now=now)
     today = clock.day_of(now)
     if case.state == S.HOLDOVER:
         answers.settle(lease, S.NOTICE, cause=cause_of(word), now=now, by=by)

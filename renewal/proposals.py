@@ -16,7 +16,7 @@ from django.db.models.functions import Coalesce
 
 from campaigns import eligible
 from renewal import cards, cases, offers, story, year
-from renewal.models import Case, Proposal
+from renewal.models import Case, Proposal, Round
 from tenants import links
 from tenants.models import Lease, LeaseTenant, Link, Tenant
 
@@ -35,7 +35,7 @@ class Closed(Exception):
     """There is nothing to choose any more (or yet). `kind` says why:
 
     signed, notice, moved_out, over (ended by the operator), not_yet (no case), unpriced (no rent published), cotenant
-    (another stands first on the contract).
+    (another stands first on the contract), waiting (one has signed, and others have to as well: `renewal.rounds`).
     """
 
     def __init__(self, kind: str, lease: Lease) -> None:
@@ -121,7 +121,7 @@ def of(lease: Lease, tenant: Tenant) -> Proposal | None:
 
 def for_link(link: Link, *, today: date, now: datetime) -> Proposal:
     """The proposal a link leads to, prepared if it was missing, its card as published today. Raises `Closed`."""
-    refuse_if_closed(link.lease)
+    refuse_if_closed(link.lease, now=now)
     proposal = of(link.lease, link.tenant)
     if proposal is None:
         prepare(today=today, now=now, leases=[link.lease_id])
@@ -160,7 +160,7 @@ def move_up(lease: Lease, to: Case.State, *, now: datetime, cause: str) -> None:
         cases.move(case, to, now=now, cause=cause, by="tenant")
 
 
-def refuse_if_closed(lease: Lease) -> None:
+def refuse_if_closed(lease: Lease, *, now: datetime) -> None:
     """Nothing happens if the lease may still be renewed; else raises `Closed`."""
     case = cases.case_of(lease)
     if case is None:
@@ -169,6 +169,8 @@ def refuse_if_closed(lease: Lease) -> None:
         raise Closed(CLOSED[Case.State(case.state)], lease)
     if Lease.objects.filter(renews=lease).exclude(state=Lease.State.VOID).exists():
         raise Closed("signed", lease)
+    if Round.objects.filter(lease=lease, state=Round.State.OPEN, deadline__gt=now).exists():
+        raise Closed("waiting", lease)
 
 
 def card_of(proposal: Proposal) -> offers.Card:

@@ -162,6 +162,7 @@ CELERY_BEAT_SCHEDULE = {
     # Asked every minute because the product's clock, unlike beat's, can be moved in the demo.
     "run what is to be rehearsed": {"task": "renewal.rehearse", "schedule": 20.0, "options": {"expires": 20}},
     "look at experiments": {"task": "renewal.look", "schedule": 120.0, "options": {"expires": 120}},
+    "end signings that waited too long": {"task": "renewal.lapse", "schedule": 60.0, "options": {"expires": 60}},
     "run the day when it is due": {"task": "renewal.run_day_if_due", "schedule": 60.0, "options": {"expires": 60}},
 }
 MQTT_URL = env.str("MQTT_URL", default="")  # mqtt://user:password@host:1883, or mqtts://
@@ -290,6 +291,10 @@ TOUCH_LINKS_PER_MINUTE = env.int("TOUCH_LINKS_PER_MINUTE", default=600)
 # What a renewal agreement promises and what the law asks of the operator after it (住房租赁条例).
 DEPOSIT_RETURN_DAYS = env.int("DEPOSIT_RETURN_DAYS", default=7)
 FILING_DAYS = env.int("FILING_DAYS", default=30)
+# Whether everybody on a lease has to sign the next one (docs/signing.md); else whoever is named first signs for all.
+ALL_TENANTS_SIGN = env.bool("ALL_TENANTS_SIGN", default=False)
+# The first signature keeps the terms so many hours for the others, at most until the lease ends.
+COSIGN_HOURS = env.int("COSIGN_HOURS", default=72)
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"],

@@ -11,17 +11,18 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import TypeVar
 
-from django.conf import settings
 from django.db import OperationalError, connection, transaction
 from django.db.models import F
 from django.utils.translation import gettext_lazy as _
 
-from renewal import agreement, answers, evidence, filing, holds, proposals, quotes
-from renewal.models import Case, Code, Proposal, Signature
-from tenants import clock, codes, leases, links, outbox, perks, templating
-from tenants.models import Lease, LeaseTenant, Link, Message, Perk, Tenant, Unit
+from renewal import agreement, following, holds, proposals, quotes, rounds
+from renewal.models import Case, Code, Proposal, Round, Signature
+from tenants import clock, codes, leases, links, outbox, templating
+from tenants.models import Lease, Link, Message, Tenant, Unit
 
 CODE_LIFETIME = timedelta(minutes=5)
 CODE_TEXT = "验证码 {code}，用于确认续租，5 分钟内有效。"
@@ -31,6 +32,7 @@ CODE_LIMITS = ((timedelta(minutes=1), 1), (timedelta(hours=1), 5), (timedelta(da
 ATTEMPTS = 3
 TRY_AGAIN = {"40P01", "40001", "55P03"}  # deadlock, serialization, lock timeout
 TOO_LONG = "57014"  # statement timeout
+Settled = TypeVar("Settled")
 
 
 class Refused(Exception):
@@ -97,9 +99,17 @@ def ask_code(proposal: Proposal, signer: Tenant, *, quote_token: str, now: datet
 
     Raises `TooSoon`, `NoPhone`, `quotes.Refused`, `Closed`.
     """
-    proposals.refuse_if_closed(proposal.lease)
+    proposals.refuse_if_closed(proposal.lease, now=now)
     quote = quotes.read(quote_token, proposal=proposal, now=now)
+    rounds.refuse_if_unreachable(proposal.lease, signer)
     holds.keep(proposal, quote.unit if quote.is_move else "", now=now)
+    code = send_code(proposal, signer, now=now)
+    proposals.move_up(proposal.lease, Case.State.CONSIDERING, now=now, cause="a code to sign with was asked for")
+    return code
+
+
+def send_code(proposal: Proposal, signer: Tenant, *, now: datetime) -> Code:
+    """A code for these terms is on its way to the signer. Raises `TooSoon`, `NoPhone`. Inside a transaction."""
     # One at a time per person, or two requests at once would both find room under the limits.
     signer = Tenant.objects.select_for_update(no_key=True).get(pk=signer.pk)
     if not signer.phone:
@@ -118,7 +128,6 @@ def ask_code(proposal: Proposal, signer: Tenant, *, quote_token: str, now: datet
         ),
         now=now,
     )
-    proposals.move_up(proposal.lease, Case.State.CONSIDERING, now=now, cause="a code to sign with was asked for")
     return Code.objects.create(
         proposal=proposal,
         signer=signer,
@@ -141,7 +150,7 @@ def _refuse_if_too_soon(signer: Tenant, *, now: datetime) -> None:
 
 
 @transaction.atomic
-def _confirm(proposal: Proposal, signer: Tenant, digits: str, *, link: Link | None, now: datetime) -> Code | Refused:
+def confirm(proposal: Proposal, signer: Tenant, digits: str, *, link: Link | None, now: datetime) -> Code | Refused:
     """The newest code, if these are its digits; else why not, with the try counted.
 
     The refusal is returned, not raised: raising it would take the counted try back.
@@ -184,20 +193,32 @@ def sign(
 
     Raises `WrongCode`, `CodeExpired`, `TooManyTries`, `Busy`, `quotes.Refused`, `proposals.Closed`,
     `tenants.leases.UnitTaken`, `tenants.leases.AlreadyRenewed`. After any of them nothing but the count of tries
-    has changed.
+    has changed. `rounds.NotAll` says that this yes is kept, and that the lease waits for those of others.
     """
     if done := signature_of(proposal, signer):
         return done
+    if waiting := rounds.signed_by(proposal.lease, signer, now=now):
+        raise rounds.NotAll(waiting)
     quotes.read(quote_token, proposal=proposal, now=now)  # a price that is gone should not cost a try
-    code = _confirm(proposal, signer, digits, link=link, now=now)
+    code = confirm(proposal, signer, digits, link=link, now=now)
     if isinstance(code, Refused):
         # Another request of the same person may have signed with this very code a moment ago.
         if done := signature_of(proposal, signer):
             return done
         raise code
+    settled = settled_once(
+        lambda: _settle(proposal, signer, code, quote_token=quote_token, device=device, address=address, now=now)
+    )
+    if isinstance(settled, Round):
+        raise rounds.NotAll(settled)
+    return settled
+
+
+def settled_once(act: Callable[[], Settled]) -> Settled:
+    """What `act` returns, tried again after a lost race for locks. Raises `Busy`."""
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            return _settle(proposal, signer, code, quote_token=quote_token, device=device, address=address, now=now)
+            return act()
         except OperationalError as error:
             sqlstate = getattr(error.__cause__, "pgcode", "")
             if sqlstate == TOO_LONG:
@@ -220,116 +241,40 @@ def _settle(
     device: str,
     address: str | None,
     now: datetime,
-) -> Signature:
-    """Everything a signature brings, or nothing of it."""
-    with connection.cursor() as cursor:
-        cursor.execute("set local lock_timeout = '3s'; set local statement_timeout = '10s'")
-    today = clock.day_of(now)
+) -> Signature | Round:
+    """Everything a signature brings, or nothing of it; a round, if others have to sign as well."""
+    bound_the_waiting()
     unit = Unit.objects.get(code=quotes.unit_of(quote_token))
     leases.lock_units([unit.pk, proposal.lease.unit_id])
     lease = Lease.objects.select_for_update(of=("self",)).select_related("unit").get(pk=proposal.lease_id)
-    if done := signature_of(proposal, signer):
+    if done := signature_of(proposal, signer) or rounds.signed_by(lease, signer, now=now):
         return done
-    proposals.refuse_if_closed(lease)
+    rounds.lapse(now=now, of=lease)
+    proposals.refuse_if_closed(lease, now=now)
     quote = quotes.read(quote_token, proposal=proposal, now=now)
-    following = leases.sign_renewal(
-        lease,
-        unit=unit,
-        tenants=_tenants(lease),
-        first_day=quote.first_day,
-        last_day=quote.last_day,
-        monthly_rent=quote.monthly_rent,
-        deposit=quote.deposit,
-        anchor_day=quote.anchor_day,
-        signed_on=today,
-        now=now,
-    )
-    words = agreement.draft(proposal, signer, quote, today=today)
-    signature = Signature.objects.create(
-        proposal=proposal,
-        signer=signer,
-        lease=following,
-        quote=quotes.as_plain(quote),
-        text=words.text,
-        text_version=words.version,
-        text_hash=words.text_hash,
-        code=code,
-        device=device[:300],
-        address=address,
-        signed_at=now,
-    )
+    others = rounds.others(lease, signer)
+    words = agreement.draft(proposal, signer, quote, today=clock.day_of(now), others=others)
+    plain = quotes.as_plain(quote)
+    yes = following.Yes(signer, code, device, address, now)
     Code.objects.filter(pk=code.pk).update(used_at=now)
-    filing.open_task(following, today=today, now=now)
-    if quote.perk:
-        _give(quote.perk, signer, following, now=now)
-    proposals.move_up(lease, Case.State.CONSIDERING, now=now, cause="the tenant signs")
-    answers.settle(
-        lease,
-        Case.State.TRANSFERRED if quote.is_move else Case.State.SIGNED,
-        cause=f"signature {signature.pk}",
-        now=now,
-    )
-    _write_back(following, now=now)
-    evidence.keep_paper(following, now=now)
-    return signature
+    if others:
+        return rounds.open(proposal, lease, unit, plain, words, yes, others, now=now)
+    return following.conclude(proposal, lease, unit, plain, words, [yes], now=now)[0]
 
 
-def _tenants(lease: Lease) -> list[Tenant]:
-    """Who is on the lease, the primary tenant first, as it names them: the next lease is theirs, merged or not."""
-    rows = LeaseTenant.objects.filter(lease=lease).select_related("tenant").order_by("-is_primary", "pk")
-    return [row.tenant for row in rows]
-
-
-def _give(code: str, signer: Tenant, lease: Lease, *, now: datetime) -> None:
-    """The chosen perk is the signer's; if the last one has just gone, what was offered has changed."""
-    try:
-        perks.grant(
-            Perk.objects.get(code=code),
-            signer,
-            lease=lease,
-            key=f"perk:{lease.pk}:{code}",
-            owner=None,
-            reason="续租时选择",
-            expires_at=None,
-            now=now,
-        )
-    except perks.OutOfStock as error:
-        raise quotes.Changed from error
-
-
-def _write_back(lease: Lease, *, now: datetime) -> None:
-    """The ERP hears of the lease, where one is connected."""
-    if "erp" in settings.CHANNELS:
-        outbox.post(
-            outbox.Draft(
-                key=f"erp:{lease.pk}:{lease.revision}",
-                klass=Message.Class.SYSTEM,
-                text=f"{lease.unit.code} {lease.first_day} – {lease.last_day} {lease.monthly_rent}",
-                deadline=now + timedelta(days=30),  # a contract matters long after it was signed
-                lease_id=lease.pk,
-                route=["erp"],
-                forms={"erp": {"values": _as_plain(lease)}},
-            ),
-            now=now,
-        )
-
-
-def _as_plain(lease: Lease) -> dict[str, str]:
-    """A lease in the words of docs/channels/erp.md. Whose it is the ERP knows by the contract that it follows."""
-    follows = lease.renews.contract_no if lease.renews else ""
-    return {
-        "follows": follows,
-        "unit": lease.unit.code,
-        "signed_on": lease.signed_on.isoformat(),
-        "first_day": lease.first_day.isoformat(),
-        "last_day": lease.last_day.isoformat(),
-        "monthly_rent": str(lease.monthly_rent),
-        "deposit": str(lease.deposit),
-        "anchor_day": str(lease.anchor_day),
-        "revision": str(lease.revision),
-    }
+def bound_the_waiting() -> None:
+    """Nobody waits longer for a lock, or for an answer, than a person would in front of a page."""
+    with connection.cursor() as cursor:
+        cursor.execute("set local lock_timeout = '3s'; set local statement_timeout = '10s'")
 
 
 def signature_of(proposal: Proposal, signer: Tenant) -> Signature | None:
     """The signature, if there is one."""
     return Signature.objects.select_related("lease__unit__building").filter(proposal=proposal, signer=signer).first()
+
+
+def signed_for(lease: Lease, signer: Tenant) -> Signature | None:
+    """This person's signature for what follows `lease`, whoever's proposal it was."""
+    rows = Signature.objects.select_related("lease__unit__building", "signer").filter(proposal__lease=lease)
+    person = signer.merged_into_id or signer.pk
+    return next((each for each in rows if (each.signer.merged_into_id or each.signer_id) == person), None)

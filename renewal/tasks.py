@@ -8,7 +8,7 @@ from typing import Any
 from celery import shared_task
 
 from campaigns import looking
-from renewal import days, rehearsed
+from renewal import days, rehearsed, rounds
 from tenants import clock
 
 
@@ -37,3 +37,9 @@ def rehearse(**kwargs: Any) -> None:
     """No rehearsal that somebody asked for waits any more."""
     while rehearsed.run_next(now=clock.now()):
         pass
+
+
+@shared_task(name="renewal.lapse")
+def lapse(**kwargs: Any) -> None:
+    """Asked every minute: signings by several whose deadline has passed are over, and free what they kept."""
+    rounds.lapse(now=clock.now())

@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q
 from django.utils.translation import gettext as _
 
 from tenants.models import Grant, Lease, Perk, Tenant, User
@@ -100,6 +100,17 @@ def grant(
     if key not in grants:
         raise OutOfStock(perk)
     return grants[key]
+
+
+def put_aside(perk: Perk) -> None:
+    """One of this perk is kept for somebody who may still be given it. Raises `OutOfStock`."""
+    if not Perk.objects.filter(Q(stock__gt=0) | Q(stock=None), pk=perk.pk).update(stock=F("stock") - 1):
+        raise OutOfStock(perk)
+
+
+def put_back(perk: Perk) -> None:
+    """What was kept by `put_aside` is there for everybody again; once for each time."""
+    Perk.objects.filter(pk=perk.pk).update(stock=F("stock") + 1)
 
 
 def grant_many(perk: Perk, claims: Sequence[Claim], *, now: datetime) -> dict[str, Grant]:

@@ -15,7 +15,7 @@ from django.db import connection, connections, transaction
 from django.utils import translation
 
 from campaigns.models import Enrolment
-from renewal import agreement, answers, notices, proposals, quotes, signing
+from renewal import agreement, answers, following, notices, proposals, quotes, signing
 from renewal.models import Case, CaseChange, Code, FilingTask, Proposal, Rate, Signature
 from renewal.offers import Choice
 from tenants import codes, leases, links, outbox
@@ -383,7 +383,7 @@ def test_nothing_is_kept_if_the_last_step_fails(monkeypatch: pytest.MonkeyPatch)
         raise RuntimeError("power cut")
 
     with monkeypatch.context() as patch:
-        patch.setattr(signing, "_write_back", fail)
+        patch.setattr(following, "_write_back", fail)
         with pytest.raises(RuntimeError):
             sign(proposal, token, digits)
     assert counts() == before

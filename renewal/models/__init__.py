@@ -5,3 +5,4 @@ from renewal.models.asked import *  # noqa: F403
 from renewal.models.held import *  # noqa: F403
 from renewal.models.priced import *  # noqa: F403
 from renewal.models.renewing import *  # noqa: F403
+from renewal.models.rounds import *  # noqa: F403

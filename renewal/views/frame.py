@@ -22,7 +22,7 @@ from django.utils.decorators import decorator_from_middleware
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 
-from renewal import letters, proposals, throttles, visitors
+from renewal import letters, proposals, rounds, throttles, visitors
 from tenants import clock, links
 from tenants.models import Link
 
@@ -90,7 +90,13 @@ def page(view: View) -> View:
         except proposals.Closed as error:
             if error.kind == "signed" and _signed_here(request):
                 return go("letter-done", READ_AT)
-            return refusal(request, error.kind, 200 if error.kind in {"not_yet", "unpriced", "cotenant"} else 410)
+            if error.kind in {"waiting", "cotenant"} and _sits_here(request):
+                return go("letter-together", READ_AT)
+            if error.kind == "cotenant" and settings.ALL_TENANTS_SIGN:
+                return refusal(request, "cosigner", 200)
+            return refusal(
+                request, error.kind, 200 if error.kind in {"not_yet", "unpriced", "cotenant", "waiting"} else 410
+            )
 
     checked = csrf_exempt(_form_check(answer))
 
@@ -159,8 +165,18 @@ def _signed_here(request: HttpRequest) -> bool:
     return letters.after(link, today=clock.today()) is not None
 
 
+def _sits_here(request: HttpRequest) -> bool:
+    """Whether the reader of the open letter has to sign terms that wait (or has signed them)."""
+    try:
+        link = opened(request, READ_AT)
+    except (NotOpened, links.NotUsable):
+        return False
+    waiting = rounds.standing(link.lease, now=clock.now())
+    return waiting is not None and rounds.seat_of(waiting, link.tenant) is not None
+
+
 # Pages that are the answer to a POST: by GET they are seen here.
-SEEN_AT = {"letter-sign": "letter-code"}
+SEEN_AT = {"letter-sign": "letter-code", "letter-together-sign": "letter-together-code"}
 SEEN_AT |= dict.fromkeys(("letter-refuse", "letter-choose", "letter-hours"), "letter-preferences")
 
 
@@ -205,6 +221,14 @@ def refusal(request: HttpRequest, kind: str, status: int) -> HttpResponse:
         "question_over": (
             _("This question has come to its end."),
             _("If there is something you would like to tell us, use the app or the front desk."),
+        ),
+        "cosigner": (
+            _("Whoever is named first in your contract chooses first."),
+            _("As soon as they have signed, the same terms come to you, to sign or not."),
+        ),
+        "waiting": (
+            _("Others are signing this renewal."),
+            _("Until they have, or the time for it is over, nothing else can be chosen here."),
         ),
         "nobody": (_("There is no lease to renew for this number."), _("Try the number your lease names.")),
     }[kind]

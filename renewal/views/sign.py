@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST, require_safe
 
-from renewal import door, evidence, letters, proposals, quotes, signing, throttles, visitors
+from renewal import door, evidence, letters, proposals, quotes, rounds, signing, throttles, visitors
 from renewal.views import words
 from renewal.views.frame import READ_AT, go, kept, opened, page, show
 from renewal.views.h5 import kept_choice, plain_choice
@@ -27,6 +27,7 @@ SAYINGS = {
     "changed": quotes.Changed.sentence,
     "agree": gettext_lazy("Please tick that you have read the agreement and agree to it."),
     "phone": signing.NoPhone.sentence,
+    "reach": rounds.Unreachable.sentence,
 }
 
 
@@ -86,6 +87,8 @@ def code(request: HttpRequest, key: str) -> HttpResponse:
         held["asked"] = (now + timedelta(seconds=error.seconds) - RESEND).isoformat()
     except signing.NoPhone:
         return _back(say="phone")
+    except rounds.Unreachable:
+        return _back(say="reach")
     except (quotes.RoomGone, quotes.RoomHeld) as error:
         return _to_offers(say=_saying(error))
     except quotes.Refused as error:
@@ -131,6 +134,8 @@ def sign(request: HttpRequest, key: str) -> HttpResponse:
         return _taken(request, str(error), say=_saying(error))
     except leases.UnitTaken as error:
         return _taken(request, str(error), say="gone")
+    except rounds.NotAll:
+        return go("letter-together", READ_AT)
     except quotes.Refused as error:
         return _back(say=_saying(error))
     except leases.AlreadyRenewed as error:
@@ -175,8 +180,7 @@ def text(request: HttpRequest, key: str) -> HttpResponse:
         whole = after.signature.text
     else:
         link = opened(request, key)
-        draft = letters.draft(link, kept_choice(request), today=clock.today(), now=clock.now())
-        whole = draft.agreement.text
+        whole = letters.words(link, kept_choice(request), today=clock.today(), now=clock.now()).text
     headers = {"Content-Disposition": 'attachment; filename="agreement.txt"'}
     # With a byte order mark: phones and old editors then read it as UTF-8.
     return HttpResponse("\ufeff" + whole, content_type="text/plain; charset=utf-8", headers=headers)
@@ -191,8 +195,8 @@ def pdf(request: HttpRequest, key: str) -> HttpResponse:
         content = evidence.pdf_of(after.lease)
     else:
         link = opened(request, key)
-        draft = letters.draft(link, kept_choice(request), today=clock.today(), now=clock.now())
-        content = evidence.draft_pdf(draft.agreement)
+        draft = letters.words(link, kept_choice(request), today=clock.today(), now=clock.now())
+        content = evidence.draft_pdf(draft)
     name = _("Renewal agreement") if after else _("Renewal agreement (draft)")
     headers = {"Content-Disposition": content_disposition_header(True, f"{name}.pdf") or ""}
     return HttpResponse(content, content_type="application/pdf", headers=headers)
