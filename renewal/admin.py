@@ -22,7 +22,7 @@ from unfold.decorators import display
 from connectors.records import AliasSource
 from renewal import kpis, phrases
 from renewal.contracts import DECIDES
-from renewal.models import Case, CaseChange, FilingTask, KpiDay, Rate, Signature
+from renewal.models import Case, CaseChange, FilingTask, KpiDay, Rate, Round, Seat, Signature
 from renewal.sources import NAMES
 from tenants import clock
 from tenants.access import SEES_PEOPLE, Role, masked
@@ -241,6 +241,31 @@ class SignatureDesk(Desk):
     @display(description=_("monthly rent"), ordering="lease__monthly_rent")
     def rent(self, signature: Signature) -> str:
         return f"{signature.lease.monthly_rent:,.2f}"
+
+
+class SeatsInside(Within):
+    model = Seat
+    fields = ("signer", "signed_at", "device", "address")
+    readonly_fields = fields
+    ordering = ("pk",)
+
+
+@admin.register(Round)
+class RoundDesk(Desk):
+    """Who still has to sign with others, until when, and what became of it."""
+
+    list_display = ("unit_agreed", "lease", "state", "deadline", "because")
+    list_filter = (("state", ChoicesDropdownFilter), ("lease__unit__building", RelatedDropdownFilter))
+    search_fields = ("lease__contract_no", "unit__code")
+    list_select_related = ("lease__unit", "unit")
+    ordering = ("-opened_at", "-pk")
+    building_path = "lease__unit__building"
+    fields = ("lease", "unit", "state", "opened_at", "deadline", "closed_at", "closed_by", "because", "text")
+    inlines = (SeatsInside,)
+
+    @display(description=_("unit"), ordering="unit__code")
+    def unit_agreed(self, round: Round) -> str:
+        return round.unit.code
 
 
 @admin.register(FilingTask)

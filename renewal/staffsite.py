@@ -72,6 +72,7 @@ def unfold(operator: str, brand: str) -> dict[str, Any]:
             _tabs(
                 ("staff-cases", _("Cases"), PEOPLE),
                 ("renewal.signature", _("Signatures"), PEOPLE),
+                ("renewal.round", _("Signing together"), PEOPLE),
                 ("renewal.filingtask", _("Filing"), PEOPLE),
                 ("tenants.waitingcontract", _("Waiting contracts"), DECIDES),
                 ("tenants.contractdecision", _("Decisions"), DECIDES),

@@ -17,7 +17,8 @@ from renewal.offers import Choice
 from tenants import clock, codes, leases, links
 from tenants.models import Grant, Lease, LeaseTenant, Link, Message, Perk, Tenant
 from tests.letter import digits_of, hidden, make_letter, opened, publish
-from tests.makers import NOW, TODAY, make_lease, make_tenant, make_unit
+from tests.makers import NOW, TODAY, make_building, make_lease, make_tenant, make_unit, make_user
+from tests.test_access import member
 from tests.test_paper import bare, body
 from tests.test_signing import ask, make_proposal, race, sign, wrong
 
@@ -458,6 +459,27 @@ def test_nobody_else_sees_the_terms_that_wait() -> None:
     assert stranger.post("/r/letter/together/refuse")["Location"] == "/r/letter/"
     assert Round.objects.get().state == "open"
     assert Client().get("/r/letter/together").status_code == 410
+
+
+# --- What staff see ---
+
+
+def test_staff_see_who_is_missing_and_why_it_ended(client: Client) -> None:
+    clock.set_to(NOW)
+    proposal, (_lin, zhou) = make_shared()
+    waiting = first_yes(proposal)
+    client.force_login(make_user("chief", is_superuser=True))
+    listed = client.get("/admin/renewal/round/").content.decode()
+    assert waiting.unit.code in listed
+    assert "等待签署" in listed
+    cosigning.refuse(proposal.lease, zhou, because="想换房", now=NOW)
+    shown = client.get(f"/admin/renewal/round/{waiting.pk}/change/").content.decode()
+    assert "有人不同意" in shown
+    assert "想换房" in shown
+    make_building("B2")
+    client.force_login(member("manager", "B2"))
+    assert client.get(f"/admin/renewal/round/{waiting.pk}/change/").status_code == 302
+    assert waiting.unit.code not in client.get("/admin/renewal/round/").content.decode()
 
 
 # --- At once ---
