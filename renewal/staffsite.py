@@ -87,6 +87,11 @@ def unfold(operator: str, brand: str) -> dict[str, Any]:
                 of="campaigns.playbook",
             ),
             _tabs(
+                ("staff-moods", _("Moods"), PEOPLE),
+                ("staff-surveys", _("Survey"), PEOPLE),
+                of="tenants.survey",
+            ),
+            _tabs(
                 ("staff-pushes", _("Pushes"), PEOPLE),
                 ("tenants.message", _("Everything sent"), PEOPLE),
                 ("staff-touchpoints", _("Touchpoints"), PEOPLE),
@@ -121,6 +126,7 @@ def _entries() -> list[dict[str, Any]]:
         _entry(_("Today"), "today", "admin:index"),
         _entry(_("Renewal cases"), "assignment", "staff-cases", permission=PEOPLE),
         _entry(_("Tenants"), "group", "staff-tenants", permission=PEOPLE),
+        _entry(_("Moods and survey"), "mood", "staff-moods", permission=PEOPLE),
         _entry(_("Segments and playbooks"), "account_tree", "staff-segments", permission=PEOPLE),
         _entry(_("Messages"), "sms", "staff-pushes", permission=PEOPLE),
         _entry(_("Experiments"), "science", "staff-experiments", permission=PEOPLE),
