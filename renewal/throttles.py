@@ -69,6 +69,11 @@ def signing(link: Link, *, now: datetime) -> None:
     _act(link, "sign", settings.H5_SIGNINGS_PER_HOUR, HOUR, now=now)
 
 
+def answering(link: Link, *, now: datetime) -> None:
+    """A question is answered, or answered anew. Raises `TooOften`."""
+    _act(link, "answer", settings.H5_OPENINGS_PER_MINUTE, MINUTE, now=now)
+
+
 def net_of(address: str) -> str:
     """What stands for one connection: the address, of IPv6 the network of it that one customer has."""
     try:

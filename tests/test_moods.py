@@ -260,10 +260,11 @@ def test_one_tap_refuses_all_questions_takes_back_what_waits_and_can_be_undone(c
 # --- Links that open nothing ---
 
 
-def test_expired_revoked_and_unknown_links_answer_as_letters_do(client: Client) -> None:
+def test_expired_revoked_and_unknown_links_answer_as_letters_do(client: Client, settings: Any) -> None:
     one, token = question()
     shape = Client().get("/r/" + "a" * 26).content.decode()
     dead = {"a" * 26: 404, "x": 404, "letter": 404, token: 410}
+    settings.H5_MISSES_PER_ADDRESS = 1000
     links.revoke(one.lease, purpose="mood", now=NOW)
     for times in range(2):
         for address, status in dead.items():
@@ -303,3 +304,13 @@ def test_the_headers_stand_on_every_page_and_the_form_is_checked(client: Client)
     strict = Client(enforce_csrf_checks=True)
     assert strict.post(f"/m/{token}", {"mood": "bad"}).status_code == 403
     assert [said["mood"] for said in given()] == ["good"]
+
+
+def test_unknown_tokens_and_answers_are_throttled_as_letters_are(client: Client) -> None:
+    _one, token = question()
+    tried = ["abcdefghij"[n % 10] * 25 + "klmnopqrst"[n // 10] for n in range(12)]
+    assert [client.get(f"/m/{each}").status_code for each in tried] == [404] * 10 + [429] * 2
+    answers = [client.post(f"/m/{token}", {"mood": ("good", "bad")[n % 2]}).status_code for n in range(12)]
+    assert answers == [200] * 10 + [429] * 2
+    assert len(given()) == 10
+    assert Client(REMOTE_ADDR="198.51.100.7").get(f"/m/{token}").status_code == 200

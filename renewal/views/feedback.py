@@ -19,11 +19,11 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
-from renewal import preferences
+from renewal import preferences, throttles, visitors
 from renewal.preferences import QUESTIONS, Where
-from renewal.views.frame import page, refusal, show, token_of
+from renewal.views.frame import found, page, refusal, show, token_of
 from tenants import clock, feedback, links, surveys
-from tenants.models import BillAsk
+from tenants.models import BillAsk, Link
 from tenants.vocabulary import MOODS
 
 FACES = {"good": "😊", "soso": "😐", "bad": "😞"}
@@ -37,8 +37,10 @@ def mood(request: HttpRequest, token: str) -> HttpResponse:
     key, now = token_of(token), clock.now()
     typed = {"mood": request.POST.get("mood", "")[:8], "text": request.POST.get("text", "")}
     try:
+        link = found(request, key, purpose=Link.Purpose.MOOD)
         if request.method != "POST":
             return _mood_page(request, key, feedback.asked(key, now=now))
+        throttles.answering(link, now=now)
         one = feedback.give(key, mood=typed["mood"], words=typed["text"], now=now)
     except feedback.NoMood as error:
         one = feedback.asked(key, now=now)
@@ -81,9 +83,11 @@ def survey(request: HttpRequest, token: str) -> HttpResponse:
     score, reasons = request.POST.get("score", "")[:4], request.POST.getlist("reason")[:20]
     text = request.POST.get("text", "")
     try:
+        link = found(request, key, purpose=Link.Purpose.SURVEY)
         if request.method != "POST":
             surveys.asked(key, now=now)
             return _survey_page(request, key)
+        throttles.answering(link, now=now)
         one = surveys.answer(key, score=score, reasons=reasons, words=text, now=now)
     except surveys.NoAnswer as error:
         typed = {"score": score, "reasons": reasons, "text": text}
@@ -121,7 +125,7 @@ def stop(request: HttpRequest, token: str, *, purpose: str) -> HttpResponse:
     where = Where(
         link=link,
         page=f"{purpose}-stop",
-        address=request.META.get("REMOTE_ADDR") or "",
+        address=visitors.address(request.META),
         device=request.headers.get("User-Agent", "")[:300],
     )
     context: dict[str, Any] = {"back": reverse(purpose, args=[key])}
@@ -139,5 +143,6 @@ def stop(request: HttpRequest, token: str, *, purpose: str) -> HttpResponse:
 
 def _gone(request: HttpRequest, error: links.NotUsable) -> HttpResponse:
     if isinstance(error, links.Unknown):
+        throttles.miss(address=visitors.address(request.META), now=clock.now())
         return refusal(request, "no_question", 404)
     return refusal(request, "question_over", 410)

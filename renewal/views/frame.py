@@ -123,9 +123,9 @@ def _look(request: HttpRequest, where: dict[str, Any]) -> None:
         throttles.look(address=address, link=held["link"] if held else None, now=clock.now())
 
 
-def found(request: HttpRequest, key: str) -> Link:
+def found(request: HttpRequest, key: str, *, purpose: str = Link.Purpose.PROPOSAL) -> Link:
     """The live link of the token in an address; a look counts. Raises as `links.find`, and `throttles.TooOften`."""
-    link = links.find(token_of(key), now=clock.now())
+    link = links.find(token_of(key), purpose=purpose, now=clock.now())
     if request.method in LOOKS and not is_open(request):
         throttles.look(address="", link=link.pk, now=clock.now())
     return link
