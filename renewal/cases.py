@@ -6,6 +6,7 @@ Facts come first: a signed lease, a word from the operator or a new contract of 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -90,6 +91,19 @@ def open_due(*, today: date, now: datetime) -> int:
             },
         )
         return cursor.rowcount
+
+
+def open_for(leases: Collection[int], *, now: datetime) -> None:
+    """Each of these leases has a case, opened earlier than its day if need be."""
+    new = [Case(lease_id=lease, state=S.UPCOMING, since=now, opened_at=now) for lease in leases]
+    known = set(Case.objects.filter(lease__in=leases).values_list("lease", flat=True))
+    Case.objects.bulk_create([each for each in new if each.lease_id not in known], ignore_conflicts=True)
+    opened = Case.objects.filter(lease__in=leases).exclude(lease__in=known)
+    changes = [
+        CaseChange(case=case, was="", now=S.UPCOMING, at=now, cause="a batch was approved", by="cases.open_for")
+        for case in opened.filter(opened_at=now)
+    ]
+    CaseChange.objects.bulk_create(changes)
 
 
 # In all SQL here and in the figures: `l` is the ending lease, `s` the one that may follow it.

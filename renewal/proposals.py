@@ -15,7 +15,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django.db.models.functions import Coalesce
 
 from campaigns import eligible
-from renewal import cards, cases, offers, story, year
+from renewal import cards, cases, heldback, offers, story, year
 from renewal.models import Case, Proposal, Round
 from tenants import links
 from tenants.models import Lease, LeaseTenant, Link, Tenant
@@ -34,8 +34,9 @@ CLOSED = {
 class Closed(Exception):
     """There is nothing to choose any more (or yet). `kind` says why:
 
-    signed, notice, moved_out, over (ended by the operator), not_yet (no case), unpriced (no rent published), cotenant
-    (another stands first on the contract), waiting (one has signed, and others have to as well: `renewal.rounds`).
+    signed, notice, moved_out, over (ended by the operator), not_yet (no case, or a batch holds it back), unpriced (no
+    rent published), cotenant (another stands first on the contract), waiting (one has signed, and others have to as
+    well: `renewal.rounds`).
     """
 
     def __init__(self, kind: str, lease: Lease) -> None:
@@ -87,6 +88,7 @@ def _without_proposal(leases: Collection[int] | None) -> list[LeaseTenant]:
             Exists(Case.objects.filter(lease=OuterRef("lease"), state__in=OPEN)),
             ~Exists(Lease.objects.filter(renews=OuterRef("lease")).exclude(state=Lease.State.VOID)),
             ~Exists(Proposal.objects.filter(lease=OuterRef("lease"), tenant=OuterRef("person"))),
+            ~heldback.of("lease"),
             is_primary=True,
             lease__state=Lease.State.SIGNED,
         )
@@ -122,6 +124,8 @@ def of(lease: Lease, tenant: Tenant) -> Proposal | None:
 def for_link(link: Link, *, today: date, now: datetime) -> Proposal:
     """The proposal a link leads to, prepared if it was missing, its card as published today. Raises `Closed`."""
     refuse_if_closed(link.lease, now=now)
+    if heldback.is_held(link.lease):
+        raise Closed("not_yet", link.lease)
     proposal = of(link.lease, link.tenant)
     if proposal is None:
         prepare(today=today, now=now, leases=[link.lease_id])

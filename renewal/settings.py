@@ -273,6 +273,8 @@ CASE_OPENS_DAYS = env.int("CASE_OPENS_DAYS", default=90)
 NOTICE_WINDOW_DAYS = env.int("NOTICE_WINDOW_DAYS", default=7)
 # Whoever says that they may leave, and why, is asked by no playbook for so many days: a person calls first.
 LEANING_QUIET_DAYS = env.int("LEANING_QUIET_DAYS", default=7)
+# In a batch a proposal passes by itself if the card's rent differs from today's by at most so many per cent.
+BATCH_CHANGE_PERCENT = env.int("BATCH_CHANGE_PERCENT", default=5)
 DOOR_LOG_DAYS = 90  # raw door rows live no longer (PIPL 19, 28)
 # What happened to somebody nobody knows is kept so long, in case they become known (PIPL 19).
 WAITING_DAYS = env.int("WAITING_DAYS", default=90)

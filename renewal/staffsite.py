@@ -71,6 +71,7 @@ def unfold(operator: str, brand: str) -> dict[str, Any]:
         "TABS": [
             _tabs(
                 ("staff-cases", _("Cases"), PEOPLE),
+                ("staff-batches", _("Batches"), PEOPLE),
                 ("renewal.signature", _("Signatures"), PEOPLE),
                 ("renewal.round", _("Signing together"), PEOPLE),
                 ("renewal.filingtask", _("Filing"), PEOPLE),

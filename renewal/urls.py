@@ -5,6 +5,7 @@ from django.urls import include, path
 
 from campaigns import api
 from renewal.views import (
+    batches,
     cases,
     contracts,
     dashboard,
@@ -119,6 +120,8 @@ urlpatterns = [
     path("admin/sources/quarantine/replay", quarantine.replay_view, name="staff-quarantine-replay"),
     path("admin/sources/quarantine/export", quarantine.export_view, name="staff-quarantine-export"),
     path("admin/sources/quarantine/<int:pk>/", quarantine.record_view, name="staff-refusal"),
+    path("admin/batches/", batches.desk_view, name="staff-batches"),
+    path("admin/batches/<int:pk>/", batches.one_view, name="staff-batch"),
     path("admin/rates/", rates.card_view, name="staff-rates"),
     path("admin/rates/term/", rates.term_view, name="staff-rates-term"),
     path("admin/rates/draft/", waves.draft_view, name="staff-rates-draft"),

@@ -26,7 +26,7 @@ PAGES = (
     "experiment/", "experiment/new/",
     "pushes/list/", "pushes/{push}/", "touchpoint/", "touchpoint/new/", "touchpoint/{touchpoint}/?of=clicked",
     "touchpoint/{touchpoint}/edit/", "case/", "case/{case}/", "renewal/case/",
-    "rates/", "rates/term/?building=B1&type=朝南一居&term=12", "rates/waiting/",
+    "rates/", "rates/term/?building=B1&type=朝南一居&term=12", "rates/waiting/", "batches/",
     "workorders/workorder/", "tenants/message/",
 )  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from renewal.models.answered import *  # noqa: F403 - every table below is the room's own
 from renewal.models.asked import *  # noqa: F403
+from renewal.models.batched import *  # noqa: F403
 from renewal.models.held import *  # noqa: F403
 from renewal.models.priced import *  # noqa: F403
 from renewal.models.renewing import *  # noqa: F403
