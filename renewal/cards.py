@@ -21,10 +21,11 @@ from tenants.models import Lease, Perk
 OTHER_ROOMS = 3
 
 # A unit is listed only if nobody may live in it any more when the renewal would begin: no signed lease reaches
-# that day, no contract waits for a person's word, and no tenant holds the priority that an undecided case or a
-# holdover gives. One room of each type, dearer types before cheaper ones, the nearest rent first. Which of several
-# alike is drawn by lot, the same at every look, so that not all neighbours are shown the one room; one that is kept
-# for somebody else at this moment (renewal/holds.py) is drawn only where all of its type are.
+# that day, no contract waits for a person's word, no tenant holds the priority that an undecided case or a
+# holdover gives, and none has said yes by word of mouth (renewal/spoken.py). One room of each type, dearer types
+# before cheaper ones, the nearest rent first. Which of several alike is drawn by lot, the same at every look, so that
+# not all neighbours are shown the one room; one that is kept for somebody else at this moment (renewal/holds.py) is
+# drawn only where all of its type are.
 VACANT = """
     with wanted as (
         select l.id as lease_id, l.unit_id, own.building_id, own.list_rent, l.last_day + 1 as first_day
@@ -52,6 +53,21 @@ VACANT = """
         -- Several who sign for it together have it until their deadline (renewal/rounds.py).
         and not exists (
             select from renewal_round r where r.unit_id = u.id and r.state = 'open' and r.lease_id <> w.lease_id
+        )
+        -- A verbal yes keeps it, but breaks no promise that was made before.
+        and not exists (
+            select from renewal_case c join tenants_lease l on l.id = c.lease_id cross join lateral (
+                select f.said, f.at from renewal_fact f
+                where f.case_id = c.id and f.kind = 'word' order by f.at desc, f.id desc limit 1
+            ) as word
+            where l.unit_id = u.id and word.said ->> 'until' >= %(today)s::date::text and not exists (
+                select from renewal_hold h join renewal_proposal p on p.id = h.proposal_id
+                where h.unit_id = u.id and p.lease_id = w.lease_id
+                    and h.until > %(now)s::timestamptz and h.taken_at < word.at
+            ) and not exists (
+                select from renewal_round r
+                where r.unit_id = u.id and r.lease_id = w.lease_id and r.state = 'open' and r.opened_at < word.at
+            )
         )
     ), of_type as (
         select *, row_number() over (

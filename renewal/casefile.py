@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
+from django.conf import settings
 from django.db.models import Exists, OuterRef
 from django.utils.translation import gettext as _
 
 from campaigns.models import Push
-from renewal import casebook, facts, notices, offers, people, proposals
+from renewal import casebook, facts, notices, offers, people, proposals, spoken
 from renewal.cases import LAWFUL
 from renewal.models import Case, CaseChange, Errand, Fact, Notice, Proposal
 from tenants import holdout
@@ -49,6 +50,12 @@ def read(user: Somebody, pk: int, *, today: date, now: datetime) -> dict[str, An
         "moments": history(case),
         "intent": row.intent,
         "wish": facts.latest(case, Fact.Kind.WISH),
+        "spoken": (yes := spoken.standing(case, today=today)),
+        "spoken_last": facts.latest(case, Fact.Kind.WORD),
+        "clashes": spoken.clashes(case, now=now) if yes else [],
+        "may_speak": case.state in spoken.OPEN,
+        "vias": spoken.VIAS,
+        "verbal_days": settings.VERBAL_YES_DAYS,
         "reminder": facts.latest(case, Fact.Kind.REMINDER),
         "notices": standing,
         "past_notices": list(Notice.objects.filter(case=case).exclude(withdrawn_at=None).select_related("tenant")),

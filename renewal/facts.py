@@ -6,6 +6,7 @@ What `Fact.said` holds, by kind:
     reminder  {"choice": "3" | "7" | "day" | "none", "on": ISO date or null, "key": of its message, or ""}
     wish      {"room_type": text, "floor": text, "month": "YYYY-MM" or "", "more": text}
     note      {"text": text}
+    word      {"via": "phone" | "spoken" | "chat", "more": text, "until": ISO date}, or taken back {"why": text}
 """
 
 from __future__ import annotations

@@ -62,9 +62,9 @@ class Changed(Refused):
 
 
 class RoomGone(Changed):
-    """The chosen room was let meanwhile."""
+    """The chosen room is not free any more: it was let meanwhile, or whoever lives there stays."""
 
-    sentence = _("This room has just been let. Please choose another one.")
+    sentence = _("This room is not to be had any more. Please choose another one.")
 
 
 class RoomHeld(Changed):

@@ -271,6 +271,7 @@ MASS_START = env.int("MASS_START", default=50)
 CASE_OPENS_DAYS = env.int("CASE_OPENS_DAYS", default=90)
 # A tenant may withdraw a notice to leave within so many days, until staff confirm it.
 NOTICE_WINDOW_DAYS = env.int("NOTICE_WINDOW_DAYS", default=7)
+VERBAL_YES_DAYS = env.int("VERBAL_YES_DAYS", default=7)  # so long a tenant's verbal yes keeps their room
 # Whoever says that they may leave, and why, is asked by no playbook for so many days: a person calls first.
 LEANING_QUIET_DAYS = env.int("LEANING_QUIET_DAYS", default=7)
 # In a batch a proposal passes by itself if the card's rent differs from today's by at most so many per cent.

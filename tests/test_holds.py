@@ -153,7 +153,7 @@ def test_a_room_that_is_not_offered_keeps_nothing_and_leads_back(unit: str) -> N
     client, _link = reader()
     assert go_on(client, unit) == "/r/letter/?say=gone#offers"
     assert Hold.objects.count() == 0
-    assert "这间房刚刚签出" in client.get("/r/letter/?say=gone").content.decode()
+    assert "这间房现在选不了了" in client.get("/r/letter/?say=gone").content.decode()
 
 
 @pytest.mark.parametrize("what", ["another", "stay", "decline", "notice"])

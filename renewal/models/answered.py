@@ -17,6 +17,7 @@ class Fact(models.Model):
         REMINDER = "reminder", _("reminder")
         WISH = "wish", _("wish for another room")
         NOTE = "note", pgettext_lazy("a case", "note")
+        WORD = "word", _("verbal yes")
 
     case = models.ForeignKey(Case, on_delete=models.CASCADE, related_name="+")
     kind = models.CharField(_("kind"), max_length=12, choices=Kind.choices)
@@ -79,6 +80,7 @@ class Errand(models.Model):
     class Kind(models.TextChoices):
         CALL = "call", _("call the tenant")
         ROOM = "room", _("look for another room")
+        CLASH = "clash", _("settle who gets the room")
 
     case = models.ForeignKey(Case, on_delete=models.CASCADE, related_name="+")
     kind = models.CharField(_("kind"), max_length=8, choices=Kind.choices)

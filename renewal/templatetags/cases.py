@@ -8,7 +8,7 @@ from typing import Any
 from django import template
 from django.utils.translation import gettext as _
 
-from renewal import answers, facts, notices
+from renewal import answers, facts, notices, spoken
 from renewal.models import Fact, Notice
 from tenants import clock
 
@@ -36,6 +36,8 @@ def fact_said(fact: Fact) -> str:
         reason = fact_reason(said)
         words = str(facts.LEANS.get(said["lean"], said["lean"]))
         return _("%(what)s (%(why)s)") % {"what": words, "why": reason} if reason else words
+    if fact.kind == Fact.Kind.WORD:
+        return spoken.words(fact)
     if fact.kind == Fact.Kind.REMINDER:
         return _("wants to be reminded on %(day)s") % {"day": said["on"]} if said["on"] else _("wants no reminder")
     return facts.wish_words(said)

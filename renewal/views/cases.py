@@ -14,7 +14,7 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
-from renewal import answers, casebook, casefile, errands, facts, kpis, notices
+from renewal import answers, casebook, casefile, errands, facts, kpis, notices, spoken
 from renewal.answers import NotNow
 from renewal.cases import UnlawfulMove
 from renewal.models import Case, Errand, Notice
@@ -143,6 +143,25 @@ def _withdraw(request: HttpRequest, case: Case) -> str:
     return _("The notice is withdrawn.")
 
 
+def _word(request: HttpRequest, case: Case) -> str:
+    now = clock.now()
+    fact = spoken.note(
+        case,
+        via=request.POST.get("via", ""),
+        more=request.POST.get("more", ""),
+        today=clock.day_of(now),
+        now=now,
+        by=_by(request),
+    )
+    return _("Noted: the room is kept until %(day)s.") % {"day": spoken.until(fact)}
+
+
+def _unword(request: HttpRequest, case: Case) -> str:
+    now = clock.now()
+    spoken.take_back(case, why=request.POST.get("why", ""), today=clock.day_of(now), now=now, by=_by(request))
+    return _("The verbal yes is taken back; the room is kept no longer.")
+
+
 def _done(request: HttpRequest, case: Case) -> str:
     errand = Errand.objects.filter(case=case, pk=_number(request.POST.get("errand"))).first()
     if errand is None:
@@ -157,6 +176,8 @@ DEEDS: dict[str, Callable[[HttpRequest, Case], str]] = {
     "confirm": _confirm,
     "withdraw": _withdraw,
     "done": _done,
+    "word": _word,
+    "unword": _unword,
 }
 
 
