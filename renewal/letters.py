@@ -80,6 +80,15 @@ def link_of(pk: int, *, even_if_closed: bool, now: datetime) -> Link:
     return link
 
 
+def refuse_if_over(link: Link, *, now: datetime) -> None:
+    """Nothing happens while the letter may be opened; else raises `proposals.Closed`: signed, moved out or ended."""
+    try:
+        proposals.refuse_if_closed(link.lease, now=now)
+    except proposals.Closed as closed:
+        if closed.kind in {"signed", "moved_out", "over"}:
+            raise
+
+
 def open(link: Link, *, trusted: bool, here_before: bool, today: date, now: datetime) -> None:
     """The letter is open in this browser. Raises `OpenedElsewhere`, `proposals.Closed`.
 
