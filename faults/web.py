@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
@@ -100,18 +100,22 @@ def together(acts: list[Callable[[], None]]) -> None:
 
 
 @contextmanager
-def served(*, off: str = "") -> Iterator[Site]:
-    """The house on a port of its own, without the protections in `off` (faults/webapp.py), unthrottled."""
+def served(*, off: str = "", log: Path | None = None, more: Mapping[str, str] | None = None) -> Iterator[Site]:
+    """The house on a port of its own, without the protections in `off` (faults/webapp.py), unthrottled.
+
+    With `log`, everything it says goes there, an access log too. `more` of its environment is as told.
+    """
     port = free_port()
     with TemporaryDirectory() as folder:
         env = {
             **os.environ, "FAULTS_OFF": off, "FAULTS_PAUSE": folder, "LOG_LEVEL": "CRITICAL", "DATA": folder,
-            **dict.fromkeys(LIMITS, str(EVERY)),
+            **dict.fromkeys(LIMITS, str(EVERY)), "REDIS_URL": "", **(more or {}),
         }  # fmt: skip
-        env.pop("REDIS_URL", None)
         command = [sys.executable, "-m", "gunicorn", "faults.webapp", "--bind", f"127.0.0.1:{port}"]
-        command += ["--workers", str(WORKERS), "--threads", str(THREADS), "--timeout", "60", "--log-level", "critical"]
-        process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        command += ["--workers", str(WORKERS), "--threads", str(THREADS), "--timeout", "60"]
+        command += ["--log-level", "debug", "--access-logfile", "-"] if log else ["--log-level", "critical"]
+        said = log.open("wb") if log else subprocess.DEVNULL
+        process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=said, stderr=said)
         site = Site(port, Path(folder))
         try:
             _until_it_answers(site)

@@ -19,7 +19,8 @@ from renewal.wsgi import application
 from django.db import connection
 
 from faults import readers
-from renewal import repeats, signing
+from renewal import agreement, redact, repeats, signing
+from renewal.views import frame
 from tenants import leases
 
 __all__ = ["application"]
@@ -42,6 +43,11 @@ def _as_they_come(units: Iterable[int]) -> None:
 def _every_time(*_args: Any, **_facts: Any) -> repeats.Claim:
     """The protection off: no request has been made before."""
     return repeats.Claim(0, datetime.now(UTC))
+
+
+def _breaks(*_args: Any, **_facts: Any) -> Any:
+    """Something that nobody has thought of."""
+    raise RuntimeError("broken on purpose")
 
 
 def _stopping(sign: Any) -> Any:
@@ -68,6 +74,11 @@ if "order" in OFF:
     signing.TRY_AGAIN.clear()
 if "keys" in OFF:
     repeats.begin = _every_time
+if "redaction" in OFF:
+    redact.Tokens.filter = lambda _self, _record: True  # type: ignore[method-assign, assignment]
+    frame.HEADERS["Referrer-Policy"] = "unsafe-url"
+if "errors" in OFF:
+    agreement.draft = _breaks
 if "swaps" in OFF:
     readers.offer_undecided()
 signing.sign = _stopping(signing.sign)

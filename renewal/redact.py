@@ -6,7 +6,8 @@ import logging
 import re
 
 TOKEN = re.compile(
-    r"(/(?:r/once|[rms])/)[a-z2-7]{26}|([?&](?:access_token|corpsecret|secret|key)=)[^&\s\"']+", re.IGNORECASE
+    r"(?i:(/(?:r/once|[rms])/)[a-z2-7]{26}|([?&](?:access_token|corpsecret|secret|key)=)[^&\s\"']+)"
+    r"|(?<![A-Za-z0-9])(?:[a-z2-7]{26}|[A-Z2-7]{26})(?![A-Za-z0-9])"  # wherever else somebody may put one
 )
 
 
