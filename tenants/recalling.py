@@ -18,7 +18,9 @@ from django.utils.translation import override
 RECALL = """
     UPDATE tenants_message m
     SET state = CASE WHEN state = 'queued' THEN 'suppressed' ELSE state END, recalled = state = 'sending',
-        reason = CASE WHEN state = 'queued' THEN %(reason)s ELSE reason END, changed_at = %(now)s
+        reason = CASE WHEN state = 'queued' THEN %(reason)s ELSE reason END,
+        -- What is claimed keeps the moment of its claim.
+        changed_at = CASE WHEN state = 'queued' THEN %(now)s ELSE changed_at END
     WHERE klass = 'marketing' AND (is_personal OR NOT %(only_personal)s) AND tenant_id IN (
         SELECT id FROM tenants_tenant
         WHERE coalesce(merged_into_id, id) IN (

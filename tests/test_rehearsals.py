@@ -152,7 +152,7 @@ def test_neither_a_back_test_nor_a_dry_run_leaves_a_trace(
 ) -> None:
     lived(1, and_corrected=False)
     sent = []
-    monkeypatch.setattr("tenants.outbox.draining._send_slice", lambda *args, **facts: sent.append(args))
+    monkeypatch.setattr("tenants.outbox.calling.Calls.begin", lambda *args, **facts: sent.append(args))
     before = everything()
     playbook = Playbook.objects.get(code="social")
     with django_capture_on_commit_callbacks() as bells:

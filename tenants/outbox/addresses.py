@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 
 from django.conf import settings
@@ -12,4 +11,4 @@ def hashed(address: str) -> str:
     """HMAC-SHA256 under `IDENTITY_KEY`, hex; of none "". Of eleven digits a plain hash would soon be found out."""
     if not address:
         return ""
-    return hmac.new(settings.IDENTITY_KEY.encode(), f"address:{address}".encode(), hashlib.sha256).hexdigest()
+    return hmac.digest(settings.IDENTITY_KEY.encode(), f"address:{address}".encode(), "sha256").hex()

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from queue import Empty, SimpleQueue
+from threading import Event, Thread
 from types import TracebackType
 
 from django.db import connections
@@ -16,36 +19,74 @@ log = logging.getLogger(__name__)
 
 Group = Sequence[Claim]
 Call = Callable[[], list[Answer]]
+Task = tuple[Group, Call, float | None]
+Done = tuple[Group, list[Answer] | None]
+
+FRESH = 0.02  # seconds after the last look within which a thread takes a message, or it comes back unsent
+SHARE = 0.7  # of these so much is planned with: what comes back has been looked at for nothing
+MOST_AHEAD = 100  # calls that wait for a thread
 
 
 class Calls:
-    """The calls to one channel. They run on its threads, or in ours where it has none."""
+    """The calls to one channel. They run on its threads, or in ours where it has none.
+
+    So that no thread waits for the next look, a few more are begun than there are threads: as many as will be taken
+    in time, by how long calls take of late. Whoever takes one too late leaves it, and it comes back without an answer.
+    """
 
     def __init__(self, way: Channel) -> None:
+        self.name = way.name
+        self.has_threads = way.senders > 0
         self.most = max(way.senders, 1)
-        self.pool = ThreadPoolExecutor(way.senders, thread_name_prefix=way.name) if way.senders else None
-        self.open: dict[Future[list[Answer]], Group] = {}
-        self.done: list[tuple[Group, list[Answer]]] = []
+        self.open = 0  # begun, and not come back to us
+        self.took = 0.0  # seconds a call takes, of late; 0: none has come back
+        self.low = 0  # with so few waiting for a thread it is time for more
+        self.threads: list[Thread] = []
+        self.waiting: SimpleQueue[Task | None] = SimpleQueue()
+        self.done: deque[Done] = deque()
+        self.news = Event()
 
-    def begin(self, group: Group, call: Call) -> None:
-        """The call is on its way."""
-        if self.pool is None:
+    def begin(self, group: Group, call: Call, *, until: float | None = None) -> None:
+        """The call is on its way, or will be when a thread is free; no longer so from `until` on (`time.monotonic`)."""
+        self.open += 1
+        if not self.has_threads:
             self.done.append((group, _answers(group, call)))
-        else:
-            self.open[self.pool.submit(_on_thread, group, call)] = group
+            self.news.set()
+            return
+        self.waiting.put((group, call, until))
+        if len(self.threads) < min(self.open, self.most):
+            thread = Thread(target=self._work, name=f"{self.name}-{len(self.threads)}")
+            thread.start()
+            self.threads.append(thread)
 
-    def answers(self, *, all: bool = False) -> Iterator[tuple[Group, list[Answer]]]:
-        """What has come back; afterwards half of the threads are free, or with `all` none of the calls is open."""
-        while self.open and (all or len(self.open) > self.most // 2):
-            finished, _waiting = wait(self.open, return_when=FIRST_COMPLETED)
-            self.done += [(self.open.pop(future), future.result()) for future in finished]
-        ready, self.done = self.done, []
-        yield from ready
+    def finished(self) -> list[Done]:
+        """What has come back since this was asked last."""
+        self.news.clear()
+        come = [self.done.popleft() for _ in range(len(self.done))]
+        self.open -= len(come)
+        return come
+
+    def wait(self, seconds: float) -> None:
+        """Something has come back, or more can be begun; or the time is over."""
+        self.news.wait(seconds)
+
+    def rest(self) -> Iterator[Done]:
+        """What comes back until none is open."""
+        while self.open:
+            self.news.wait()
+            yield from self.finished()
 
     @property
-    def free(self) -> int:
-        """How many calls can be begun this moment."""
-        return self.most - len(self.open)
+    def speed(self) -> float:
+        """How many calls a second the threads get through; 0 while that is not known."""
+        return self.most / self.took if self.has_threads and self.took else 0.0
+
+    @property
+    def room(self) -> int:
+        """How many more calls will find a thread in time; none while enough of them wait for one."""
+        ahead = min(int(self.speed * FRESH * SHARE), MOST_AHEAD)
+        self.low = ahead // 2
+        return self.most + ahead - self.open if self.open <= self.most + self.low else 0
 
     def __enter__(self) -> Calls:
         return self
@@ -53,16 +94,39 @@ class Calls:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self.pool:
-            self.pool.shutdown()
+        # After an error of ours nobody would write down what comes of them: what no thread has taken does not go.
+        try:
+            while True:
+                self.waiting.get_nowait()
+        except Empty:
+            pass
+        for _thread in self.threads:
+            self.waiting.put(None)
+        for thread in self.threads:
+            thread.join()
 
+    def _work(self) -> None:
+        while task := self.waiting.get():
+            group, call, until = task
+            began = time.monotonic()
+            answers = None
+            if until is None or began <= until:
+                answers = self._on_thread(group, call)
+                took = time.monotonic() - began
+                self.took = self.took + 0.1 * (took - self.took) if self.took else took
+            self.done.append((group, answers))
+            if self.waiting.qsize() <= self.low:
+                self.news.set()
 
-def _on_thread(group: Group, call: Call) -> list[Answer]:
-    try:
-        return _answers(group, call)
-    finally:
-        for used in connections.all(initialized_only=True):
-            used.close()
+    def _on_thread(self, group: Group, call: Call) -> list[Answer]:
+        try:
+            return _answers(group, call)
+        except BaseException as error:  # a thread that ended would be waited for for ever
+            log.exception("Messages %s could not be sent", [claim.message for claim in group])
+            return _unknown(group, error)
+        finally:
+            for used in connections.all(initialized_only=True):
+                used.close()
 
 
 def _answers(group: Group, call: Call) -> list[Answer]:
@@ -73,5 +137,9 @@ def _answers(group: Group, call: Call) -> list[Answer]:
             raise RuntimeError(f"{len(answers)} answers to {len(group)} messages")
     except Exception as error:
         log.exception("Messages %s could not be sent", [claim.message for claim in group])
-        return [Answer(Outcome.UNKNOWN, detail=type(error).__name__)] * len(group)
+        return _unknown(group, error)
     return answers
+
+
+def _unknown(group: Group, error: BaseException) -> list[Answer]:
+    return [Answer(Outcome.UNKNOWN, detail=type(error).__name__)] * len(group)

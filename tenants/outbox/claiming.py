@@ -48,14 +48,9 @@ SETTLE = """
     WHERE m.id = v.id
 """
 CLAIM = """
-    WITH claimed AS (
-        UPDATE tenants_message SET state = 'sending', attempt = attempt + 1, recalled = false, reason = '',
-            changed_at = %(now)s, lease_until = clock_timestamp() + make_interval(secs => %(seconds)s)
-        WHERE id = ANY(%(ids)s) RETURNING id, attempt
-    )
-    INSERT INTO tenants_attempt (message_id, number, channel, outcome, provider_ref, detail, started_at)
-    SELECT id, attempt, %(channel)s, '', '', '', %(now)s FROM claimed
-    RETURNING message_id, number
+    UPDATE tenants_message SET state = 'sending', attempt = attempt + 1, recalled = false, reason = '',
+        changed_at = %(now)s, lease_until = clock_timestamp() + make_interval(secs => %(seconds)s)
+    WHERE id = ANY(%(ids)s) RETURNING id, attempt
 """
 STILL_OURS = """
     SELECT id, attempt FROM tenants_message
@@ -64,12 +59,22 @@ STILL_OURS = """
       AND lease_until > clock_timestamp() + make_interval(secs => %(left)s)
       AND NOT EXISTS (SELECT FROM tenants_pause WHERE channel IN ('*', %(channel)s))
 """
+# A try has its line from when its answer is written down, or from here: as it began, and without an answer.
 LAPSED = """
-    UPDATE tenants_message SET state = 'unknown', lease_until = NULL, not_before = %(now)s, changed_at = %(now)s
-    WHERE id IN (
-        SELECT id FROM tenants_message WHERE state = 'sending' AND lease_until < clock_timestamp()
+    WITH lapsed AS MATERIALIZED (
+        SELECT id, attempt, channel, changed_at FROM tenants_message
+        WHERE state = 'sending' AND (%(all)s OR lease_until < clock_timestamp())
         LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+    ), moved AS (
+        UPDATE tenants_message m
+        SET state = 'unknown', lease_until = NULL, not_before = %(now)s, changed_at = %(now)s
+        FROM lapsed WHERE m.id = lapsed.id
+    ), kept AS (
+        INSERT INTO tenants_attempt (message_id, number, channel, outcome, provider_ref, detail, started_at)
+        SELECT id, attempt, channel, '', '', '', changed_at FROM lapsed
+        ON CONFLICT (message_id, number) DO NOTHING
     )
+    SELECT count(*) FROM lapsed
 """
 # One row a channel: workers pass it one after the other, for as long as a claim takes.
 ALLOWANCE = """
@@ -115,7 +120,7 @@ def claim(way: type[Channel], *, now: datetime, limit: int) -> tuple[list[Claim]
                 verdicts[i] = ("cancelled", rules.taken_back(), None)
         _settle(cursor, verdicts, now=now)
         free = [i for i in ids if i not in verdicts]
-        cursor.execute(CLAIM, {"ids": free, "channel": name, "now": now, "seconds": settings.OUTBOX_CLAIM_SECONDS})
+        cursor.execute(CLAIM, {"ids": free, "now": now, "seconds": settings.OUTBOX_CLAIM_SECONDS})
         attempts = dict(cursor.fetchall())
         if way.per_second is not None:
             cursor.execute(TAKEN, {"channel": name, "n": len(attempts)})
@@ -168,11 +173,11 @@ def _is_due(channel: str, *, now: datetime) -> bool:
     return Message.objects.filter(state=Message.State.QUEUED, channel=channel, not_before__lte=now).exists()
 
 
-def let_lapse(*, now: datetime, limit: int) -> int:
-    """Claims that ran out are unknown, never queued: their messages may have gone. Says how many there were."""
+def let_lapse(*, now: datetime, limit: int | None = None, all: bool = False) -> int:
+    """Claims that ran out, or all there are, are unknown, never queued: their messages may have gone. Says how many."""
     with connection.cursor() as cursor:
-        cursor.execute(LAPSED, {"now": now, "limit": limit})
-        lapsed: int = cursor.rowcount
+        cursor.execute(LAPSED, {"now": now, "limit": limit, "all": all})
+        lapsed: int = cursor.fetchone()[0]
     return lapsed
 
 

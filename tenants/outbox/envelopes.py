@@ -32,7 +32,8 @@ ADDRESSES = {
 WITHOUT_ADDRESS = {Reach.GROUP, Reach.SYSTEM}
 FACTS = """
     SELECT m.id, m.key, m.klass, m.text, m.forms, m.link_purpose, m.route, m.failures, m.doubtful, m.not_before,
-        m.tenant_id, m.lease_id, l.last_day, {address} AS address, tries.first_at, tries.last_at,
+        m.tenant_id, m.lease_id, l.last_day, {address} AS address,
+        least(tries.first_at, this.began_at) AS first_at, greatest(tries.last_at, this.began_at) AS last_at,
         tries.ref, m.changed_at
     FROM tenants_message m
     LEFT JOIN tenants_lease l ON l.id = m.lease_id
@@ -44,6 +45,8 @@ FACTS = """
         FROM tenants_attempt a
         WHERE a.message_id = m.id AND a.channel = m.channel
     ) AS tries ON true
+    -- A try that is on its way has no line of its own yet.
+    LEFT JOIN LATERAL (SELECT m.changed_at AS began_at WHERE m.state = 'sending') AS this ON true
     WHERE m.id = ANY(%(ids)s)
 """
 
@@ -57,7 +60,7 @@ class Sealed:
     route: list[str]  # channels that are left
     failures: int
     doubtful: bool
-    unknown_since: datetime
+    since: datetime  # it is in its state: claimed, or unknown
 
 
 def seal(ids: Collection[int], way: type[Channel], *, now: datetime) -> dict[int, Sealed]:
@@ -109,7 +112,7 @@ def _sealed(row: dict[str, Any], url: str, way: type[Channel], *, now: datetime)
         route=[name for name in row["route"] if name in settings.CHANNELS],
         failures=row["failures"],
         doubtful=row["doubtful"],
-        unknown_since=row["changed_at"],
+        since=row["changed_at"],
     )
 
 

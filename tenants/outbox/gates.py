@@ -20,6 +20,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import override
 
 from tenants.models import Epoch, Message, Pause, Switching, User
+from tenants.outbox import claiming
 
 log = logging.getLogger(__name__)
 EVERYTHING = "*"
@@ -133,9 +134,7 @@ def _begin_anew(*, now: datetime) -> None:
     Epoch.objects.filter(pk=1).update(home=home, number=number, at=now)
     waiting = [Message.State.PLANNED, Message.State.QUEUED]
     Message.objects.filter(state__in=waiting, created_at__lte=now).update(doubtful=True)
-    Message.objects.filter(state=Message.State.SENDING).update(
-        state=Message.State.UNKNOWN, lease_until=None, not_before=now, changed_at=now
-    )
+    claiming.let_lapse(now=now, all=True)
     transaction.on_commit(lambda: _write(home, number))
 
 

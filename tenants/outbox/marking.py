@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import connection
 
 from connectors.channels import Answer, Outcome
 from tenants import consents
@@ -25,11 +25,21 @@ MAX_FAILURES = 5
 BACKOFF = timedelta(seconds=30)  # doubled with every failure
 SLOW_DOWN = timedelta(minutes=1)  # where the provider does not say for how long
 
+# The message moves if the claim is still ours; the try goes on record either way. It has no line before, unless its
+# claim ran out meanwhile.
 MARK = """
-    WITH said AS (
+    WITH said AS MATERIALIZED (
         SELECT * FROM unnest(%(ids)s::bigint[], %(numbers)s::int[], %(states)s::text[], %(reasons)s::text[],
-            %(moments)s::timestamptz[], %(moves)s::bool[], %(failed)s::int[])
-            AS said (id, number, state, reason, moment, moves_on, failed)
+            %(moments)s::timestamptz[], %(moves)s::bool[], %(failed)s::int[], %(outcomes)s::text[], %(refs)s::text[],
+            %(details)s::text[], %(addresses)s::text[], %(began)s::timestamptz[])
+            AS said (id, number, state, reason, moment, moves_on, failed, outcome, ref, detail, went_to, began_at)
+    ), recorded AS (
+        INSERT INTO tenants_attempt
+            (message_id, number, channel, outcome, provider_ref, detail, address_hash, started_at, finished_at)
+        SELECT id, number, %(channel)s, outcome, ref, detail, went_to, began_at, %(now)s FROM said
+        ON CONFLICT (message_id, number) DO UPDATE
+        SET outcome = excluded.outcome, provider_ref = excluded.provider_ref, detail = excluded.detail,
+            address_hash = excluded.address_hash, finished_at = excluded.finished_at
     )
     UPDATE tenants_message m
     SET state = said.state, reason = said.reason, lease_until = NULL, changed_at = %(now)s,
@@ -40,14 +50,6 @@ MARK = """
         route = CASE WHEN said.moves_on THEN m.route[2:] ELSE m.route END
     FROM said WHERE m.id = said.id AND m.attempt = said.number AND m.state = 'sending'
     RETURNING m.id
-"""
-RECORD = """
-    UPDATE tenants_attempt a
-    SET outcome = said.outcome, provider_ref = said.ref, detail = said.detail, address_hash = said.went_to,
-        finished_at = %(now)s
-    FROM unnest(%(ids)s::bigint[], %(numbers)s::int[], %(outcomes)s::text[], %(refs)s::text[], %(details)s::text[],
-        %(addresses)s::text[]) AS said (id, number, outcome, ref, detail, went_to)
-    WHERE a.message_id = said.id AND a.number = said.number
 """
 
 
@@ -76,28 +78,23 @@ def mark(channel: str, said: Sequence[Said], *, now: datetime) -> Counter[str]:
     if not said:
         return Counter()
     moves = [move_after(one.answer, route=one.sealed.route, failures=one.sealed.failures, now=now) for one in said]
-    which: dict[str, Any] = {
+    columns: dict[str, Any] = {
         "ids": [one.claim.message for one in said],
         "numbers": [one.claim.attempt for one in said],
-        "now": now,
+        "states": [move.state for move in moves],
+        "reasons": [move.reason[:200] for move in moves],
+        "moments": [move.not_before for move in moves],
+        "moves": [move.moves_on for move in moves],
+        "failed": [move.failures for move in moves],
+        "outcomes": [one.answer.outcome.value for one in said],
+        "refs": [one.answer.ref[:120] for one in said],
+        "details": [one.answer.detail[:300] for one in said],
+        "addresses": [addresses.hashed(one.sealed.envelope.address) for one in said],
+        "began": [one.sealed.since for one in said],
     }
-    with transaction.atomic(), connection.cursor() as cursor:
-        columns: dict[str, Any] = {
-            "states": [move.state for move in moves],
-            "reasons": [move.reason[:200] for move in moves],
-            "moments": [move.not_before for move in moves],
-            "moves": [move.moves_on for move in moves],
-            "failed": [move.failures for move in moves],
-        }
-        cursor.execute(MARK, {**which, **columns})
+    with connection.cursor() as cursor:
+        cursor.execute(MARK, {**columns, "channel": channel, "now": now})
         ours = {row[0] for row in cursor.fetchall()}
-        told: dict[str, Any] = {
-            "outcomes": [one.answer.outcome.value for one in said],
-            "refs": [one.answer.ref[:120] for one in said],
-            "details": [one.answer.detail[:300] for one in said],
-            "addresses": [addresses.hashed(one.sealed.envelope.address) for one in said],
-        }
-        cursor.execute(RECORD, {**which, **told})
     _draw_consequences(channel, said, now=now)
     for one in said:
         if one.claim.message not in ours:

@@ -54,10 +54,8 @@ def _resolve_some(way: Channel, calls: Calls, *, now: datetime, limit: int) -> t
         del sealed[message]
         counts += _move(message, numbers[message], {"state": State.PARKED, "reason": reason[:200]}, now=now)
     for message, one in sealed.items():
-        for group, answers in calls.answers():
-            counts += _settle(way, group[0], sealed[group[0].message], answers[0], now=now)
         calls.begin([Claim(message, numbers[message])], partial(_ask, way, one))
-    for group, answers in calls.answers(all=True):
+    for group, answers in calls.rest():
         counts += _settle(way, group[0], sealed[group[0].message], answers[0], now=now)
     return len(numbers), counts
 
@@ -89,10 +87,10 @@ def _settle(way: Channel, claim: Claim, one: Sealed, answer: Answer, *, now: dat
         changes = {"state": State.QUEUED, "reason": "", "not_before": later, "failures": one.failures + 1}
     elif answer.outcome == Outcome.FAILED:
         changes = {"state": State.FAILED, "reason": answer.detail[:200]}
-    elif now - one.unknown_since >= way.patience:
+    elif now - one.since >= way.patience:
         changes = {"state": State.PARKED}
     else:
-        waited = now - one.unknown_since
+        waited = now - one.since
         later = now + max(ASK_AGAIN, min(waited, ASK_AT_LEAST))
         Message.objects.filter(pk=claim.message, attempt=claim.attempt, state=State.UNKNOWN).update(not_before=later)
         return Counter()
