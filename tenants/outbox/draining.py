@@ -28,7 +28,7 @@ from tenants.outbox.marking import Said, mark
 
 SLICE = 64  # messages claimed at once on a channel that takes them one by one, at least
 MOST_SLICE = 512  # and at most: as many as it gets through in SOON
-SOON = 0.1  # seconds
+SOON = 0.2  # seconds
 BATCH_SLICE = 1000  # messages claimed at once on one that takes many in a call
 LONGEST = 30.0  # seconds for which a drain claims; the sweep comes again
 AT_ONCE = 64  # answers written down together, unless
