@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import Any
 
 from django.conf import settings
@@ -27,7 +28,7 @@ from bench.tasks import push
 from connectors.http import Way
 from tenants import clock, outbox
 from tenants.models import Attempt, Consent, Link, Message, Tenant
-from tenants.outbox import claiming
+from tenants.outbox import claiming, draining
 from tests.makers import NOW, TODAY
 from tests.pager import Pager, PagerBatch
 from tests.standins.base import Fault, Remote, process
@@ -45,6 +46,8 @@ PUSHES = int(os.environ.get("PUSHES", "10000"))
 SLOW_PUSHES = min(PUSHES, 2000)  # to the provider that takes its time
 SLOW = Fault("delay", seconds=0.02)
 RUNS = int(os.environ.get("RUNS", "5"))
+CLAIMERS = os.cpu_count() or 1
+A_CLAIM = draining.BATCH_SLICE
 TASKS = int(os.environ.get("TASKS", "3"))  # runs with one Celery task a push, minutes each; 0: that figure stays
 TEXT = "您的租约将于 12 月 26 日到期，续租方案已备好。"
 CHANNELS = {"pager": "tests.pager:Pager", "pagers": "tests.pager:PagerBatch"}
@@ -109,12 +112,13 @@ def _figures(runs: dict[str, list[float]]) -> dict[str, Figure]:
             rates("batch"), "sends/s", a_call=PagerBatch.batch, bare_loop=statistics.median(rates("bare batch"))
         ),
         "outbox.claim.rows_per_s": figure(
-            rates("claim"), "rows/s", a_claim=1000, checks="all of tenants/outbox/rules.py"
+            rates("claim"), "rows/s", a_claim=A_CLAIM, claimers=CLAIMERS, checks="all of tenants/outbox/rules.py"
         ),
         "outbox.claim.service_rows_per_s": figure(
             rates("claim service"),
             "rows/s",
-            a_claim=1000,
+            a_claim=A_CLAIM,
+            claimers=CLAIMERS,
             checks="those of service: no person is locked or asked about",
         ),
     }
@@ -185,15 +189,28 @@ def _bare(provider: Remote, *, batch: bool, pushes: int = PUSHES) -> float:
 
 
 def _claimed(klass: str) -> float:
+    """By as many claimers at once as there are cores, as workers do, each with a connection of its own."""
     _post("pagers", klass)
+    ready = Barrier(CLAIMERS + 1)
 
-    def claim_all() -> None:
-        left = PUSHES
-        while left:
-            claims, _settled = claiming.claim(PagerBatch, now=NOW, limit=1000)
-            left -= len(claims)
+    def claim_all() -> int:
+        connection.ensure_connection()
+        ready.wait()
+        mine = 0
+        try:
+            while claims := claiming.claim(PagerBatch, now=NOW, limit=A_CLAIM)[0]:
+                mine += len(claims)
+        finally:
+            connection.close()
+        return mine
 
-    return _timed(claim_all)
+    with ThreadPoolExecutor(CLAIMERS) as pool:
+        claimers = [pool.submit(claim_all) for _ in range(CLAIMERS)]
+        ready.wait()
+        seconds = _timed(lambda: [claimer.result() for claimer in claimers])
+    assert sum(claimer.result() for claimer in claimers) == PUSHES
+    assert Message.objects.filter(state="sending", attempt=1).count() == PUSHES
+    return seconds
 
 
 def _by_tasks(provider: Remote) -> float:

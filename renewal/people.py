@@ -21,7 +21,8 @@ from renewal import ledger, persons
 from renewal.models import Case, CaseChange, Proposal
 from tenants import access, clock, holdout
 from tenants.access import Somebody
-from tenants.models import Attempt, Click, DoorMonth, Event, Grant, Lease, LeaseTenant, Tenant, TenantTag
+from tenants.models import Click, DoorMonth, Event, Grant, Lease, LeaseTenant, Tenant, TenantTag
+from tenants.outbox import keeping
 from tenants.tags import TAGS
 from workorders.models import Report
 
@@ -226,9 +227,7 @@ def pushes_of(people: list[int], leases: list[Lease]) -> dict[str, list[dict[str
         .order_by("-created_at", "-pk")[:30]
     )
     keys = {push.message_id: push.message.key for push in pushes if push.message}
-    tries: dict[int, list[Attempt]] = {}
-    for attempt in Attempt.objects.filter(message__in=keys).order_by("number"):
-        tries.setdefault(attempt.message_id, []).append(attempt)
+    tries = keeping.tries_of([push.message for push in pushes if push.message])
     carriers = {f"message:{key}": message for message, key in keys.items()}
     clicks = {
         carriers[click.link.carrier]: click

@@ -14,6 +14,7 @@ from renewal.funnel import CARRIER
 from renewal.models import Signature
 from tenants import clock
 from tenants.models import Attempt, Click, Decision, Lease, Link, Message, Receipt
+from tenants.outbox import keeping
 
 S = Message.State
 # States whose reason says why they are final, or why it still waits.
@@ -23,7 +24,7 @@ CLOSED = {S.SUPPRESSED, S.CANCELLED, S.EXPIRED, S.FAILED, S.DEAD}
 def story(push: Push) -> dict[str, Any]:
     """The push's `attempts`, `enrolment`, `next` lease, and its `moments`: `at`, `what`, `more`, `hue`, in order."""
     message = push.message
-    attempts = list(Attempt.objects.filter(message=message).order_by("number")) if message else []
+    attempts = keeping.tries_of([message])[message.pk] if message else []
     successor = Lease.objects.filter(renews=push.lease_id).exclude(state=Lease.State.VOID).first()
     moments = [*_decided(push), *(_messages(message, attempts) if message else []), *_signed(successor)]
     # Of one moment they stay as they are listed: what was decided before what came of it.

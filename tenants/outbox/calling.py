@@ -117,16 +117,18 @@ class Calls:
             self.done.append((group, answers))
             if self.waiting.qsize() <= self.low:
                 self.news.set()
+        _let_go_of_connections()
 
     def _on_thread(self, group: Group, call: Call) -> list[Answer]:
         try:
-            return _answers(group, call)
+            answers = _answers(group, call)
         except BaseException as error:  # a thread that ended would be waited for for ever
             log.exception("Messages %s could not be sent", [claim.message for claim in group])
-            return _unknown(group, error)
-        finally:
-            for used in connections.all(initialized_only=True):
-                used.close()
+            answers = _unknown(group, error)
+        # Not after each: looking for them takes a tenth as long as a call. After a failure, since one may be broken.
+        if self.waiting.empty() or any(answer.outcome != Outcome.ACCEPTED for answer in answers):
+            _let_go_of_connections()
+        return answers
 
 
 def _answers(group: Group, call: Call) -> list[Answer]:
@@ -139,6 +141,12 @@ def _answers(group: Group, call: Call) -> list[Answer]:
         log.exception("Messages %s could not be sent", [claim.message for claim in group])
         return _unknown(group, error)
     return answers
+
+
+def _let_go_of_connections() -> None:
+    """Those to the database that a channel has opened on this thread."""
+    for used in connections.all(initialized_only=True):
+        used.close()
 
 
 def _unknown(group: Group, error: BaseException) -> list[Answer]:

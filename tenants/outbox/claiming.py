@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -91,8 +90,7 @@ ALLOWANCE = """
 TAKEN = "UPDATE tenants_throttle SET taken = taken + %(n)s WHERE channel = %(channel)s"
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
     """The right to send one message, once."""
 
     message: int
@@ -152,7 +150,7 @@ def still_ours(claims: Sequence[Claim], *, channel: str, now: datetime) -> set[C
     }
     with connection.cursor() as cursor:
         cursor.execute(STILL_OURS, {**asked, "left": settings.OUTBOX_CLAIM_SECONDS * LEFT})
-        ours = {Claim(*row) for row in cursor.fetchall()}
+        ours = set(map(Claim._make, cursor.fetchall()))
     return ours.intersection(claims)
 
 

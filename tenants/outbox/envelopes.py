@@ -117,6 +117,8 @@ def _sealed(row: dict[str, Any], url: str, way: type[Channel], *, now: datetime)
 
 
 def _read(forms: Any) -> dict[str, Any]:
+    if forms == "{}":  # almost all
+        return {}
     return json.loads(forms) if isinstance(forms, str) else forms
 
 

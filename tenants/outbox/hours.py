@@ -8,6 +8,7 @@ only in hours that are allowed on both kinds of day, so it can come too late, ne
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 
 import chinese_calendar
 from django.conf import settings
@@ -19,6 +20,7 @@ AT_ALL_HOURS = ("code", "staff", "system")  # a person or a system waits for the
 LOOKS_AHEAD = 60  # days; longer than any row of days off
 
 
+@lru_cache(maxsize=1000)
 def is_rest(day: date) -> bool | None:
     """Whether people in mainland China are off on that day; None where its year has not been announced."""
     try:

@@ -6,6 +6,7 @@ nothing arrived releases it again.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from django.db.models import Count, Min
 from kombu import Connection
 from kombu.exceptions import KombuError
 
-from tenants.models import Decision, Message, User
+from tenants.models import Attempt, Decision, Message, User
 from tenants.outbox.posting import ring
 
 State = Message.State
@@ -30,6 +31,20 @@ def counts() -> list[tuple[str, str, int]]:
     """How many messages there are, as (state, class, n), of every pair that occurs."""
     found = Message.objects.order_by("state", "klass").values_list("state", "klass").annotate(n=Count("id"))
     return [(state, klass, n) for state, klass, n in found]
+
+
+def tries_of(messages: Collection[Message]) -> dict[int, list[Attempt]]:
+    """By message its tries in order. One that is on its way has no line yet: what is told of it is not saved."""
+    found: dict[int, list[Attempt]] = {message.pk: [] for message in messages}
+    for line in Attempt.objects.filter(message__in=found).order_by("number"):
+        found[line.message_id].append(line)
+    for message in messages:
+        tries = found[message.pk]
+        if message.state == State.SENDING and message.attempt not in {line.number for line in tries}:
+            tries.append(
+                Attempt(message=message, number=message.attempt, channel=message.channel, started_at=message.changed_at)
+            )
+    return found
 
 
 def oldest_due(*, now: datetime) -> float:

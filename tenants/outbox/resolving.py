@@ -56,7 +56,8 @@ def _resolve_some(way: Channel, calls: Calls, *, now: datetime, limit: int) -> t
     for message, one in sealed.items():
         calls.begin([Claim(message, numbers[message])], partial(_ask, way, one))
     for group, answers in calls.rest():
-        counts += _settle(way, group[0], sealed[group[0].message], answers[0], now=now)
+        for answer in answers or ():  # a question is begun without an end, so there is one
+            counts += _settle(way, group[0], sealed[group[0].message], answer, now=now)
     return len(numbers), counts
 
 
