@@ -13,7 +13,6 @@ import os
 import signal
 import threading
 from collections import Counter
-from datetime import timedelta
 from typing import Any
 
 from faults import Outcome, house, outcome, readers, web
@@ -47,7 +46,7 @@ def _campaign(name: str, rounds: int, *, off: str = "") -> tuple[bool, dict[str,
             if killed == "before":
                 found["waits"] += _waits(site.post(post))
                 found["wrong: not told to wait"] += not _waits(site.post(post))
-                clock.set_to(NOW + repeats.CLAIM + timedelta(seconds=1))
+                clock.set_to(NOW + 2 * repeats.CLAIM)
             answers = site.at_once([post] * AT_ONCE)
             found["posts"] += AT_ONCE
             found["waits"] += sum(map(_waits, answers))

@@ -7,7 +7,7 @@ from datetime import date, datetime
 
 from django.db import transaction
 
-from renewal import agreement, certificates, holds, offers, proposals, quotes, roadmap, rounds, signing, story
+from renewal import agreement, cases, certificates, holds, offers, proposals, quotes, roadmap, rounds, signing, story
 from renewal.models import Case, FilingTask, Proposal, Signature
 from tenants import consents, links
 from tenants.models import Click, Grant, Lease, Link, Tenant
@@ -80,13 +80,12 @@ def link_of(pk: int, *, even_if_closed: bool, now: datetime) -> Link:
     return link
 
 
-def refuse_if_over(link: Link, *, now: datetime) -> None:
+def refuse_if_over(link: Link) -> None:
     """Nothing happens while the letter may be opened; else raises `proposals.Closed`: signed, moved out or ended."""
-    try:
-        proposals.refuse_if_closed(link.lease, now=now)
-    except proposals.Closed as closed:
-        if closed.kind in {"signed", "moved_out", "over"}:
-            raise
+    case = cases.case_of(link.lease)
+    kind = proposals.CLOSED.get(Case.State(case.state)) if case else None
+    if kind in {"signed", "moved_out", "over"}:
+        raise proposals.Closed(kind, link.lease)
 
 
 def open(link: Link, *, trusted: bool, here_before: bool, today: date, now: datetime) -> None:

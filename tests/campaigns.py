@@ -22,13 +22,13 @@ NEED_CHROMIUM = {"K1", "K4"}
 ONLY_WHOLE = {"S2", "S3", "S4", "S7", "S8", "S10", "S12", "S13", "Y1"}
 # Shares of their own: of K1 twenty people come, each with a browser. Of L1 to L5, which make letters and sign them, as
 # much as takes a quarter of a minute each: of L1 two rounds of each crowd, of L2 one round of each kind.
-SHARES = {"K1": 0.04, "K4": 0.03, "L1": 0.004, "L2": 0.05, "L3": 0.016, "L4": 0.015, "L5": 0.024}
+SHARES = {"K1": 0.04, "K2": 0.02, "K4": 0.03, "L1": 0.004, "L2": 0.05, "L3": 0.016, "L4": 0.015, "L5": 0.024}
 IN_A_FILE = {
     "clicks": ("K1",),
     "flood": ("I1", "I4"),
     "intake": ("I2", "I3", "I5", "I8"),
     "kills": ("I6", "S1", "S5"),
-    "links": ("K3", "K4"),
+    "links": ("K2", "K3", "K4"),
     "prices": ("L4", "L5", "L6", "L8"),
     "signing": ("L1", "L2", "L3"),
     "sending": ("P1", "R1", "S6", "S9", "S11", "S14", "S15"),

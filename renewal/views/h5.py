@@ -46,7 +46,7 @@ from tenants import clock, consents, links
 def cover(request: HttpRequest, token: str) -> HttpResponse:
     """The cover. Previews and scanners fetch it as they like: it tells nothing and changes nothing."""
     link = found(request, token)
-    letters.refuse_if_over(link, now=clock.now())
+    letters.refuse_if_over(link)
     building = link.lease.unit.building
     place = building.name.removeprefix(settings.OPERATOR_NAME).strip(" ·・-") or building.name
     key = token_of(token)
