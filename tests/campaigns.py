@@ -29,7 +29,7 @@ IN_A_FILE = {
     "intake": ("I2", "I3", "I5", "I8"),
     "kills": ("I6", "S1", "S5"),
     "links": ("K2", "K3", "K4"),
-    "prices": ("L4", "L5", "L6", "L8"),
+    "prices": ("L4", "L5", "L6", "L7", "L8"),
     "signing": ("L1", "L2", "L3"),
     "sending": ("P1", "R1", "S6", "S9", "S11", "S14", "S15"),
 }
