@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from django.db import connection
+from django.db import connection, transaction
 
 from renewal import nps
 from renewal.figures import share
@@ -152,11 +152,16 @@ def by_month(buildings: Collection[int], *, now: datetime) -> dict[tuple[str, in
 class Answers(Sequence[dict[str, Any]]):
     """The answers the address asks for, the newest first; read a slice at a time."""
 
-    def __init__(self, buildings: Collection[int], month: str, mood: str, *, only_words: bool, now: datetime) -> None:
+    def __init__(
+        self, buildings: Collection[int], month: str, mood: str, *, only_words: bool, n: int | None, now: datetime
+    ) -> None:
         self.facts = {**_facts(buildings, now), "since": _since(now, MONTHS), "month": month, "mood": mood}
         self.facts["only_words"] = only_words
+        self.n = n  # where it is known from the months
 
     def __len__(self) -> int:
+        if self.n is not None:
+            return self.n
         ((n,),) = _rows(f"{_WORLD} SELECT count(*) {_ANSWERS_FROM}", self.facts)
         return int(n)
 
@@ -196,6 +201,7 @@ def _since(now: datetime, months: int) -> datetime:
 
 
 def _rows(sql: str, facts: dict[str, Any]) -> list[Any]:
-    with connection.cursor() as cursor:
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL jit = off")  # compiling these statements takes longer than running them
         cursor.execute(sql, facts)
         return list(cursor.fetchall())

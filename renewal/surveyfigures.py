@@ -62,6 +62,17 @@ class Line:
         """Against the quarter before."""
         return nps.change(self.score, self.before.score) if self.before else None
 
+    @property
+    def is_too_few_to_compare(self) -> bool:
+        """Whether one of the two has so few answers that the normal approximation behind a change is no guide."""
+        return self.before is None or min(self.answers.n, self.before.answers.n) < nps.FEW
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether up or down may be said."""
+        change = self.change
+        return change is not None and change.is_significant and not self.is_too_few_to_compare
+
 
 def lines(buildings: Collection[int]) -> tuple[list[Line], dict[tuple[date, int], Line]]:
     """The quarters, the newest first, of these buildings together; and each by quarter and building."""

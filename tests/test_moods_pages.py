@@ -222,6 +222,16 @@ def test_up_and_down_are_said_only_where_chance_does_not_explain_them(chief: Cli
     assert "NPS −10（−30 – +10），100 份回答，占被问者 100%，比上季上升 86" in page
 
 
+def test_of_few_answers_no_change_is_said(chief: Client) -> None:
+    for n in range(29):
+        lease = resident("B1", f"甲{n}")
+        survey(lease, 0, quarter=date(2025, 7, 1))
+        survey(lease, 10)
+    page = read(chief, SURVEYS)
+    assert "回答太少，看不出变化" in page
+    assert "比上季上升" not in page
+
+
 def test_few_answers_are_said_to_tell_little_and_all_alike_is_no_certainty(chief: Client) -> None:
     for n in range(3):
         survey(resident("B1", f"甲{n}"), 10, words="都好" if n == 0 else "", reasons=["repair"] if n == 0 else [])

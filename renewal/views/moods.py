@@ -64,7 +64,11 @@ def moods(request: HttpRequest) -> HttpResponse:
     for (month, _building), line in sorted(counts.items(), reverse=True):
         months[month] = months[month] + line if month in months else line
     shown = kept["month"] if kept["month"] in months else next(iter(months), "")
-    rows = moodfigures.Answers(scope.ids, kept["month"], kept["mood"], only_words=bool(kept["words"]), now=now)
+    of_those = [line for name, line in months.items() if kept["month"] in ("", name)]
+    n = sum(getattr(line, kept["mood"] or "votes") for line in of_those)
+    rows = moodfigures.Answers(
+        scope.ids, kept["month"], kept["mood"], only_words=bool(kept["words"]), n=None if kept["words"] else n, now=now
+    )
     page: Any = Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
     for row in page.object_list:
         row |= {"face": FACES.get(row["mood"], ""), "title": MOODS.get(row["mood"], row["mood"])}
@@ -137,7 +141,9 @@ def _in_words(line: surveyfigures.Line) -> dict[str, Any]:
     moved = ""
     if change:
         moved = _("no change that chance alone would not make")
-        if change.is_significant:
+        if line.is_too_few_to_compare:
+            moved = _("too few answers to tell")
+        elif line.is_changed:
             said = _("up %(n)s") if change.value > 0 else _("down %(n)s")
             moved = said % {"n": f"{abs(change.value):.0f}"}
     return {
