@@ -152,6 +152,20 @@ def draft(link: Link, choice: offers.Choice | None, *, today: date, now: datetim
     )
 
 
+def instead(link: Link, choice: offers.Choice | None, *, today: date, now: datetime) -> list[offers.Quote]:
+    """What else this tenant may sign for as long a time as they had chosen: the own room first, then those free now.
+
+    Without free months or a perk: what was chosen for one room may not be published for another.
+    """
+    proposal = proposals.for_link(link, today=today, now=now)
+    card = proposals.card_of(proposal)
+    wanted = choice.term_months if choice else 12
+    return [
+        offers.price(fit(offers.Choice(wanted, unit="" if room is card.own else room.unit), card), card)
+        for room in card.rooms
+    ]
+
+
 def certificate(link: Link, choice: offers.Choice | None, *, today: date, now: datetime) -> certificates.Certificate:
     """Why the choice has the price it has today, computed again at this moment. Raises `proposals.Closed`."""
     proposal = proposals.for_link(link, today=today, now=now)

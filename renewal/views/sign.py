@@ -19,6 +19,7 @@ from renewal.views.frame import READ_AT, go, kept, opened, page, show
 from renewal.views.h5 import kept_choice, plain_choice
 from renewal.views.repeating import new_key, one_answer
 from tenants import clock, leases
+from tenants.models import Link
 
 RESEND = timedelta(minutes=1)
 # Why one is back at the agreement; the sentence, not the address, is the server's.
@@ -131,9 +132,9 @@ def sign(request: HttpRequest, key: str) -> HttpResponse:
             link=link,
         )
     except (quotes.RoomGone, quotes.RoomHeld) as error:
-        return _taken(request, str(error), say=_saying(error))
+        return _taken(request, link, str(error))
     except leases.UnitTaken as error:
-        return _taken(request, str(error), say="gone")
+        return _taken(request, link, str(error))
     except rounds.NotAll:
         return go("letter-together", READ_AT)
     except quotes.Refused as error:
@@ -277,14 +278,19 @@ def _code_page(request: HttpRequest, phone: str, *, error: str = "", status: int
     return show(request, "h5/code.html", context, status=status)
 
 
-def _taken(request: HttpRequest, why: str, *, say: str) -> HttpResponse:
-    """Somebody else was faster: nothing was signed, and the other offers are still there."""
+def _taken(request: HttpRequest, link: Link, why: str) -> HttpResponse:
+    """Somebody else was faster: nothing was signed, and here is what one may sign instead."""
+    choice = kept_choice(request)
+    rooms = letters.instead(link, choice, today=clock.today(), now=clock.now())
+    kept(request)["choice"] = None  # not the room that is gone, wherever they go on from here
     context = {
-        "title": why,
-        "line": _("Nothing has been signed. Your own room, and the others, are still yours to choose from."),
-        "on": (reverse("letter-read", args=[READ_AT]) + f"?say={say}#offers", _("Look at the offers")),
+        "why": why,
+        "rooms": [
+            {"quote": room, "rent": words.yuan(room.monthly_rent), "term": words.term(room.term_months)}
+            for room in rooms
+        ],
     }
-    return show(request, "h5/closed.html", context, status=409)
+    return show(request, "h5/taken.html", context, status=409)
 
 
 def _back(*, say: str) -> HttpResponse:
