@@ -260,7 +260,20 @@ class RoundDesk(Desk):
     list_select_related = ("lease__unit", "unit")
     ordering = ("-opened_at", "-pk")
     building_path = "lease__unit__building"
-    fields = ("lease", "unit", "state", "opened_at", "deadline", "closed_at", "closed_by", "because", "text")
+    fields = (
+        "lease",
+        "unit",
+        "state",
+        "opened_at",
+        "deadline",
+        "closed_at",
+        "closed_by",
+        "because",
+        "sealing",
+        "flow",
+        "sealing_trouble",
+        "text",
+    )
     inlines = (SeatsInside,)
 
     @display(description=_("unit"), ordering="unit__code")

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from django.db import transaction
 
-from renewal import following, proposals, quotes, rounds, signing
+from renewal import following, proposals, quotes, rounds, sealing, signing
 from renewal.models import Code, Round, Signature
 from tenants import leases
 from tenants.models import Lease, Link, Tenant
@@ -55,6 +55,9 @@ def agree(
 
 def refuse(lease: Lease, signer: Tenant, *, because: str, now: datetime) -> None:
     """This person does not agree, or takes their yes back: the round is over. Raises `Over`."""
+    waiting = _mine(lease, signer, now=now)
+    if waiting.sealing == Round.Sealing.SIGNING:  # all may have signed there a moment ago
+        sealing.ask(waiting, now=now)
     with transaction.atomic():
         waiting = _mine(lease, signer, now=now)
         Lease.objects.select_for_update(of=("self",)).get(pk=lease.pk)
@@ -79,7 +82,7 @@ def _settle(waiting: Round, yes: following.Yes, *, now: datetime) -> Signature |
     Code.objects.filter(pk=yes.code.pk).update(used_at=now)
     rounds.agree(again, yes)
     given = rounds.all_said_yes(again)
-    if not given:
+    if not given or rounds.sealed_elsewhere(again, now=now):
         return again
     rounds.conclude(again, lease, given, now=now)
     done = signing.signed_for(lease, yes.signer)

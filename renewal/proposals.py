@@ -11,7 +11,7 @@ from collections.abc import Collection
 from datetime import date, datetime
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Coalesce
 
 from campaigns import eligible
@@ -173,7 +173,8 @@ def refuse_if_closed(lease: Lease, *, now: datetime) -> None:
         raise Closed(CLOSED[Case.State(case.state)], lease)
     if Lease.objects.filter(renews=lease).exclude(state=Lease.State.VOID).exists():
         raise Closed("signed", lease)
-    if Round.objects.filter(lease=lease, state=Round.State.OPEN, deadline__gt=now).exists():
+    alive = Q(deadline__gt=now) | Q(sealing=Round.Sealing.SIGNING)  # as in `renewal.rounds`
+    if Round.objects.filter(alive, lease=lease, state=Round.State.OPEN).exists():
         raise Closed("waiting", lease)
 
 

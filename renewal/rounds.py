@@ -8,7 +8,8 @@
 
 While a round is open, nobody else can sign for the room, the price stands, the perk is put aside, and the letter takes
 no other answer. However it ends without a lease, all of that is free again, and everybody who signed is told.
-Which leases need it: those with several tenants, where ALL_TENANTS_SIGN is set (docs/signing.md).
+Which leases need it: those with several tenants, where ALL_TENANTS_SIGN is set (docs/signing.md). Where an e-sign
+provider is set, every signature opens one, and after the last yes it is the provider's word that makes the lease.
 """
 
 from __future__ import annotations
@@ -19,9 +20,11 @@ from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from connectors import esign
 from renewal import agreement, following, holds, notices, quotes
 from renewal.models import Hold, Proposal, Round, Seat
 from tenants import clock, outbox, perks
@@ -82,7 +85,12 @@ def refuse_if_unreachable(lease: Lease, signer: Tenant) -> None:
 def standing(lease: Lease, *, now: datetime) -> Round | None:
     """The round that is open for this lease."""
     rows = Round.objects.select_related("proposal__tenant", "unit__building", "lease__unit__building")
-    return rows.filter(lease=lease, state=S.OPEN, deadline__gt=now).first()
+    return rows.filter(alive(now), lease=lease, state=S.OPEN).first()
+
+
+def alive(now: datetime) -> Q:
+    """Open rounds that still are: before their deadline, or for as long as the provider has them."""
+    return Q(deadline__gt=now) | Q(sealing=Round.Sealing.SIGNING)
 
 
 def seats(waiting: Round) -> list[Seat]:
@@ -147,6 +155,9 @@ def open(
     Seat.objects.bulk_create([Seat(round=waiting, signer=person) for person in (yes.signer, *rest)])
     agree(waiting, yes)
     holds.let_go(lease, Hold.Over.SIGNED, now=now)  # kept by the round from here on
+    if not rest:
+        sealed_elsewhere(waiting, now=now)
+        return waiting
     until = timezone.localtime(waiting.deadline, clock.SHANGHAI)
     text = (
         f"{short(yes.signer.name)}已同意续租{lease.unit.building.name} {unit.code}，条件都写好了。"
@@ -178,12 +189,21 @@ def all_said_yes(waiting: Round) -> list[following.Yes]:
     ]
 
 
+def sealed_elsewhere(waiting: Round, *, now: datetime) -> bool:
+    """Whether the provider has to hear of it first, where one is set; then the round waits to be handed over."""
+    if not esign.is_on():
+        return False
+    Round.objects.filter(pk=waiting.pk).update(sealing=Round.Sealing.WANTED, sealing_at=now)
+    return True
+
+
 def conclude(waiting: Round, lease: Lease, given: Sequence[following.Yes], *, now: datetime) -> None:
     """Everybody has agreed: the next lease and all that follows. Raises as `following.conclude`."""
     _put_perk_back(waiting)  # in the same commit it is given
     close(waiting, S.SIGNED, now=now)
+    Round.objects.filter(pk=waiting.pk, sealing=Round.Sealing.SIGNING).update(sealing=Round.Sealing.OVER)
     following.conclude(waiting.proposal, lease, waiting.unit, waiting.quote, words_of(waiting), given, now=now)
-    for yes in given[:-1]:  # the last one sees it
+    for yes in given if waiting.flow else given[:-1]:  # the last one sees it
         _tell(waiting, yes.signer, ALL_SIGNED, name="signed", purpose="", now=now)
 
 
@@ -207,7 +227,7 @@ def close(waiting: Round, to: Round.State, *, now: datetime, by: Tenant | None =
 @transaction.atomic
 def lapse(*, now: datetime, of: Lease | None = None) -> int:
     """Rounds whose deadline has passed are over; says how many."""
-    rows = Round.objects.filter(state=S.OPEN, deadline__lte=now).order_by("pk")
+    rows = Round.objects.filter(~alive(now), state=S.OPEN).order_by("pk")
     if of is not None:
         rows = rows.filter(lease=of)
     return sum(free(waiting, S.LAPSED, now=now) for waiting in rows.select_for_update(of=("self",), skip_locked=True))

@@ -163,6 +163,7 @@ CELERY_BEAT_SCHEDULE = {
     "run what is to be rehearsed": {"task": "renewal.rehearse", "schedule": 20.0, "options": {"expires": 20}},
     "look at experiments": {"task": "renewal.look", "schedule": 120.0, "options": {"expires": 120}},
     "end signings that waited too long": {"task": "renewal.lapse", "schedule": 60.0, "options": {"expires": 60}},
+    "talk to the e-sign provider": {"task": "renewal.seal", "schedule": 15.0, "options": {"expires": 15}},
     "run the day when it is due": {"task": "renewal.run_day_if_due", "schedule": 60.0, "options": {"expires": 60}},
 }
 MQTT_URL = env.str("MQTT_URL", default="")  # mqtt://user:password@host:1883, or mqtts://
@@ -296,6 +297,10 @@ DEPOSIT_RETURN_DAYS = env.int("DEPOSIT_RETURN_DAYS", default=7)
 FILING_DAYS = env.int("FILING_DAYS", default=30)
 # Whether everybody on a lease has to sign the next one (docs/signing.md); else whoever is named first signs for all.
 ALL_TENANTS_SIGN = env.bool("ALL_TENANTS_SIGN", default=False)
+# The e-sign provider at which agreements are signed after the codes; without both of the first two there is none.
+ESIGN_APP_ID = env.str("ESIGN_APP_ID", default="")
+ESIGN_SECRET = env.str("ESIGN_SECRET", default="")
+ESIGN_URL = env.str("ESIGN_URL", default="https://openapi.esign.cn")
 # The first signature keeps the terms so many hours for the others, at most until the lease ends.
 COSIGN_HOURS = env.int("COSIGN_HOURS", default=72)
 

@@ -19,6 +19,7 @@ from django.db import OperationalError, connection, transaction
 from django.db.models import F
 from django.utils.translation import gettext_lazy as _
 
+from connectors import esign
 from renewal import agreement, following, holds, proposals, quotes, rounds
 from renewal.models import Case, Code, Proposal, Round, Signature
 from tenants import clock, codes, leases, links, outbox, templating
@@ -257,7 +258,7 @@ def _settle(
     plain = quotes.as_plain(quote)
     yes = following.Yes(signer, code, device, address, now)
     Code.objects.filter(pk=code.pk).update(used_at=now)
-    if others:
+    if others or esign.is_on():
         return rounds.open(proposal, lease, unit, plain, words, yes, others, now=now)
     return following.conclude(proposal, lease, unit, plain, words, [yes], now=now)[0]
 

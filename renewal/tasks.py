@@ -8,7 +8,7 @@ from typing import Any
 from celery import shared_task
 
 from campaigns import looking
-from renewal import days, rehearsed, rounds
+from renewal import days, rehearsed, rounds, sealing
 from tenants import clock
 
 
@@ -43,3 +43,9 @@ def rehearse(**kwargs: Any) -> None:
 def lapse(**kwargs: Any) -> None:
     """Asked every minute: signings by several whose deadline has passed are over, and free what they kept."""
     rounds.lapse(now=clock.now())
+
+
+@shared_task(name="renewal.seal")
+def seal(**kwargs: Any) -> None:
+    """Asked every few seconds: what waits for the e-sign provider is handed over, or asked about."""
+    sealing.run(now=clock.now())

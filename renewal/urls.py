@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.urls import include, path
 
 from campaigns import api
+from renewal.api import EsignCallback
 from renewal.views import (
     batches,
     cases,
@@ -59,6 +60,7 @@ letter = [
     path("<str:key>/together", together.page_of, name="letter-together"),
     path("<str:key>/together/code", together.code, name="letter-together-code"),
     path("<str:key>/together/sign", together.sign, name="letter-together-sign"),
+    path("<str:key>/together/provider", together.provider, name="letter-together-provider"),
     path("<str:key>/together/refuse", together.refuse, name="letter-together-refuse"),
     path("<str:key>/done", sign.done, name="letter-done"),
     path("<str:key>/agreement.txt", sign.text, name="letter-text"),
@@ -176,5 +178,6 @@ urlpatterns = [
     path("", include(questions)),
     path("t/", include(public)),
     path("api/touchpoints/<str:code>/links", api.Links.as_view(), name="touchpoint-links"),
+    path("api/esign/callback", EsignCallback.as_view(), name="esign-callback"),
     path("", include("tenants.urls")),
 ]

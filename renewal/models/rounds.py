@@ -20,6 +20,14 @@ class Round(models.Model):
         WITHDRAWN = "withdrawn", pgettext_lazy("signing", "taken back by a signer")
         BROKEN = "broken", pgettext_lazy("signing", "the room or the lease was no longer free")
 
+    class Sealing(models.TextChoices):
+        """How far the e-sign provider is with it, where one is set (renewal/sealing.py)."""
+
+        NONE = "", "–"
+        WANTED = "wanted", _("to be handed over")
+        SIGNING = "signing", _("to be signed at the provider")
+        OVER = "over", _("over at the provider")
+
     proposal = models.ForeignKey(Proposal, on_delete=models.PROTECT, related_name="+")
     lease = models.ForeignKey(Lease, on_delete=models.PROTECT, related_name="+")  # the one that ends
     unit = models.ForeignKey(Unit, on_delete=models.PROTECT, related_name="+")  # the one agreed on
@@ -34,6 +42,10 @@ class Round(models.Model):
     closed_at = models.DateTimeField(_("closed"), null=True)
     closed_by = models.ForeignKey(Tenant, on_delete=models.PROTECT, null=True, related_name="+")
     because = models.CharField(_("reason"), max_length=200, blank=True)
+    sealing = models.CharField(_("e-sign"), max_length=8, choices=Sealing.choices, blank=True)
+    sealing_at = models.DateTimeField(null=True)  # when it was wanted, or the provider last heard of
+    sealing_trouble = models.CharField(_("trouble at the provider"), max_length=200, blank=True)
+    flow = models.CharField(_("flow at the provider"), max_length=64, blank=True)
 
     class Meta:
         verbose_name = _("signing by several")
@@ -41,6 +53,7 @@ class Round(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["lease"], condition=Q(state="open"), name="round_of_lease_once"),
             models.UniqueConstraint(fields=["unit"], condition=Q(state="open"), name="round_of_unit_once"),
+            models.UniqueConstraint(fields=["flow"], condition=~Q(flow=""), name="round_of_flow_once"),
         ]
 
     def __str__(self) -> str:

@@ -17,10 +17,10 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
-from renewal import agreement, cosigning, door, letters, quotes, rounds, signing, throttles, visitors
+from renewal import agreement, cosigning, door, letters, quotes, rounds, sealing, signing, throttles, visitors
 from renewal.models import Round, Seat
 from renewal.views import words
-from renewal.views.frame import READ_AT, go, kept, opened, page, show
+from renewal.views.frame import READ_AT, SeeOther, go, kept, opened, page, show
 from tenants import clock, leases
 from tenants.models import Link
 
@@ -44,11 +44,13 @@ def page_of(request: HttpRequest, key: str) -> HttpResponse:
         "text": waiting.text,
         "people": [_person(each, seat) for each in everybody],
         "missing": sum(each.signed_at is None for each in everybody),
+        "sealing": waiting.sealing,
         "has_signed": seat.signed_at is not None,
         "until": _until(waiting),
         "say": {
             "agree": _("Please tick that you have read the agreement and agree to it."),
             "phone": str(signing.NoPhone.sentence),
+            "provider": _("The signing page cannot be reached just now. Please try again in a few minutes."),
         }.get(request.GET.get("say", ""), ""),
     }
     return show(request, "h5/together.html", context)
@@ -78,6 +80,19 @@ def code(request: HttpRequest, key: str) -> HttpResponse:
     except cosigning.Over:
         return _elsewhere(link)
     return go("letter-together-code", READ_AT)
+
+
+@page
+@require_safe
+def provider(request: HttpRequest, key: str) -> HttpResponse:
+    """On to the provider's own page, where the agreement is signed."""
+    link, waiting, seat = _here(request, key)
+    if waiting is None or seat is None:
+        return _elsewhere(link)
+    try:
+        return SeeOther(sealing.door(link.lease, link.tenant, now=clock.now()))
+    except sealing.NotThere:
+        return go("letter-together", READ_AT, more="?say=provider")
 
 
 @page
