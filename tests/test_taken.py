@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import translation
 
+from renewal import quotes
 from renewal.models import Case, Hold, Signature
 from tenants import clock, codes
 from tenants.models import Lease, Message
@@ -46,7 +48,8 @@ def test_one_gets_the_room_and_the_other_is_shown_what_else_there_is() -> None:
     answer = second.post("/r/letter/sign", {"code": digits})
     assert answer.status_code == 409
     page = answer.content.decode()
-    assert "这间房刚刚" in page
+    with translation.override("zh-hans"):
+        assert f"<h1>{quotes.RoomGone.sentence}</h1>" in page
     assert "没有签成，您现在住的房间还是您的。" in page
     assert re.findall(r'instead-name">([^<]+)', page) == [
         "留在现在的房间", "朝南一居", "朝北一居",  # the second is the one that the first has just left
