@@ -195,4 +195,4 @@ def _no(code: int) -> Said:
 
 
 if __name__ == "__main__":
-    main(Esign)
+    main(Esign())
