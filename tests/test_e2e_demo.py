@@ -38,6 +38,7 @@ def test_it_says_where_to_look_and_those_pages_answer(product: Product) -> None:
         with urllib.request.urlopen(address) as page:
             assert page.status == 200
     assert "login demo, password demo" in product.printed
+    assert product.sql("select username from tenants_user where is_superuser order by 1") == [("demo",), ("demo2",)]
 
 
 def test_the_next_day_is_run_by_a_worker_at_a_press(product: Product, chromium: Browser) -> None:
