@@ -35,7 +35,9 @@ VACANT = """
         select w.lease_id, w.list_rent as own_rent, u.*, (
             select max(h.until) from renewal_hold h join renewal_proposal p on p.id = h.proposal_id
             where h.unit_id = u.id and p.lease_id <> w.lease_id and h.until > %(now)s::timestamptz
-        ) as held_until
+        ) as held_until, (
+            select max(l.last_day) + 1 from tenants_lease l where l.unit_id = u.id and l.state = 'signed'
+        ) as free_from
         from wanted w join tenants_unit u on u.building_id = w.building_id and u.id <> w.unit_id
         where not exists (
             select from tenants_lease l left join renewal_case c on c.lease_id = l.id
@@ -80,7 +82,7 @@ VACANT = """
         ) as nth
         from of_type
     )
-    select lease_id, code, room_type, area, floor, list_rent, building_id, held_until
+    select lease_id, code, room_type, area, floor, list_rent, building_id, held_until, free_from
     from near
     where case when %(named)s then code = any(%(units)s::text[]) else place = 1 and nth <= %(most)s end
     order by lease_id, list_rent < own_rent, abs(list_rent - own_rent), code
@@ -166,14 +168,14 @@ def _others(
                 "most": OTHER_ROOMS,
             },
         )
-        for lease_id, code, room_type, area, floor, list_rent, building_id, until in cursor.fetchall():
+        for lease_id, code, room_type, area, floor, list_rent, building_id, until, free_from in cursor.fetchall():
             if only is not None and code not in only.get(lease_id, ()):
                 continue
             if until is not None:
                 kept.setdefault(lease_id, []).append(offers.Held(code, room_type, area, floor, until))
             else:
                 lines = published[building_id, room_type]
-                room = offers.Room(code, room_type, area, floor, deposit=list_rent, rates=lines)
+                room = offers.Room(code, room_type, area, floor, deposit=list_rent, rates=lines, free_from=free_from)
                 rooms.setdefault(lease_id, []).append(room)
     return rooms, kept
 
@@ -210,6 +212,7 @@ def thaw(frozen: Mapping[str, Any]) -> offers.Card:
                     )
                     for rate in room["rates"]
                 ),
+                free_from=date.fromisoformat(room["free_from"]) if room.get("free_from") else None,
             )
             for room in frozen["rooms"]
         ),

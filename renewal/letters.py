@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from django.db import transaction
 
@@ -22,6 +22,15 @@ class OpenedElsewhere(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Earlier:
+    """Moving before the present lease ends, on a day between the first on which one could and the first of the term."""
+
+    move: offers.Early
+    first: date
+    last: date
+
+
+@dataclass(frozen=True, slots=True)
 class Letter:
     """Everything on the page of the letter."""
 
@@ -32,6 +41,7 @@ class Letter:
     others: tuple[offers.Alternative, ...]
     story: list[story.Told]
     kept: dict[str, datetime]  # the rooms kept for the reader, until when
+    early: Earlier | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +50,7 @@ class Priced:
 
     offer: quotes.SignedQuote
     others: tuple[offers.Alternative, ...]
+    early: Earlier | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +113,15 @@ def open(link: Link, *, trusted: bool, here_before: bool, today: date, now: date
     proposals.open(link, trusted=trusted, today=today, now=now)
 
 
-def read(link: Link, choice: offers.Choice | None, *, language: str, today: date, now: datetime) -> Letter:
+def read(
+    link: Link,
+    choice: offers.Choice | None,
+    *,
+    language: str,
+    today: date,
+    now: datetime,
+    move_on: date | None = None,
+) -> Letter:
     """The page of the letter, priced today. Raises `proposals.Closed`."""
     proposal = proposals.for_link(link, today=today, now=now)
     card = proposals.card_of(proposal)  # `for_link` has just laid today's card in it
@@ -110,15 +129,25 @@ def read(link: Link, choice: offers.Choice | None, *, language: str, today: date
     told = story.told(proposal.story, language=language, general=not proposals.is_personal(link.tenant))
     offer = quotes.quote(proposal, fitting, now=now, card=card)
     kept = holds.of(proposal, now=now)
-    return Letter(proposal, card, fitting, offer, offers.alternatives(fitting, card), told, kept)
+    early = _earlier(offer.quote, card, move_on, today=today)
+    return Letter(proposal, card, fitting, offer, offers.alternatives(fitting, card), told, kept, early)
 
 
-def choose(link: Link, choice: offers.Choice, *, today: date, now: datetime) -> Priced:
+def choose(link: Link, choice: offers.Choice, *, today: date, now: datetime, move_on: date | None = None) -> Priced:
     """The price of a choice; the case is being considered. Raises `offers.NotOffered`, `proposals.Closed`."""
     proposal = proposals.for_link(link, today=today, now=now)
     offer = quotes.quote(proposal, choice, now=now, card=proposals.card_of(proposal))
     proposals.move_up(link.lease, Case.State.CONSIDERING, now=now, cause="the tenant looked at offers")
-    return Priced(offer, offers.alternatives(choice, proposals.card_of(proposal)))
+    card = proposals.card_of(proposal)
+    return Priced(offer, offers.alternatives(choice, card), _earlier(offer.quote, card, move_on, today=today))
+
+
+def _earlier(quote: offers.Quote, card: offers.Card, move_on: date | None, *, today: date) -> Earlier | None:
+    """Moving on the day nearest to the wanted one; on the earliest if none is wanted."""
+    first = offers.earliest(quote, card, today=today)
+    day = min(max(move_on or first, first), card.first_day - timedelta(days=1))
+    move = offers.early_move(quote, card, today=today, move_on=day) if day >= first else None
+    return Earlier(move, first, card.first_day - timedelta(days=1)) if move else None
 
 
 def go_on(link: Link, choice: offers.Choice | None, *, today: date, now: datetime) -> None:

@@ -171,8 +171,10 @@ def _said(token: str) -> dict[str, Any]:
     return said
 
 
-def of_lease(reference: str, choice: offers.Choice, *, day: date) -> offers.Quote:
-    """What a choice costs the lease with this contract number or id, if signed on `day`.
+def of_lease(
+    reference: str, choice: offers.Choice, *, day: date, move_on: date | None = None
+) -> tuple[offers.Quote, offers.Early | None]:
+    """What a choice costs the lease with this contract number or id, if signed on `day`; and moving earlier, by day.
 
     Any vacant room of the building may be asked for, not only those shown. Raises `UnknownLease`,
     `offers.NotOffered`.
@@ -184,7 +186,9 @@ def of_lease(reference: str, choice: offers.Choice, *, day: date) -> offers.Quot
     if lease is None:
         raise UnknownLease(gettext("No lease has the contract number or id %(ref)s.") % {"ref": reference})
     only = {lease.pk: {choice.unit}} if choice.unit else None
-    return offers.price(choice, cards.build([lease], today=day, only=only)[lease.pk])
+    card = cards.build([lease], today=day, only=only)[lease.pk]
+    quote = offers.price(choice, card)
+    return quote, offers.early_move(quote, card, today=day, move_on=move_on)
 
 
 def as_plain(quote: offers.Quote) -> dict[str, Any]:
@@ -198,6 +202,13 @@ def as_data(quote: offers.Quote) -> dict[str, Any]:
     data = as_plain(quote)
     for line in data["lines"]:
         line["name"] = str(LINE_NAMES[line["code"]])
+    return data
+
+
+def early_as_data(early: offers.Early) -> dict[str, Any]:
+    """What moving earlier costs, as a quote is shown."""
+    data: dict[str, Any] = cards.plain(asdict(early))
+    data["name"] = gettext("Moving on %(day)s: the difference by day") % {"day": data["first_day"]}
     return data
 
 

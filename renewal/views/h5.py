@@ -16,6 +16,8 @@ Every POST exists as /r/<token>/… too, for a browser that has opened that toke
 
 from __future__ import annotations
 
+from datetime import date
+
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.urls import reverse
@@ -79,7 +81,8 @@ def read(request: HttpRequest, key: str) -> HttpResponse:
     link = opened(request, key)
     now = clock.now()
     wanted = kept_choice(request)
-    letter = letters.read(link, wanted, language=get_language() or "", today=clock.today(), now=now)
+    language = get_language() or ""
+    letter = letters.read(link, wanted, language=language, today=clock.today(), now=now, move_on=kept_day(request))
     context = {
         "name": words.name(link.tenant.name),
         "building": link.lease.unit.building.name,
@@ -101,7 +104,8 @@ def quote(request: HttpRequest, key: str) -> HttpResponseBase:
     wants_json = "application/json" in request.headers.get("Accept", "")
     try:
         choice = choice_of(request)
-        priced = letters.choose(link, choice, today=clock.today(), now=clock.now())
+        kept(request)["move_on"] = request.POST.get("move_on", "")[:10]
+        priced = letters.choose(link, choice, today=clock.today(), now=clock.now(), move_on=kept_day(request))
     except offers.NotOffered as error:
         if wants_json:
             return JsonResponse({"error": quotes.sentence(error)}, status=422)
@@ -221,6 +225,14 @@ def _is_small(text: str) -> bool:
 def kept_choice(request: HttpRequest) -> offers.Choice | None:
     plain = request.session.get("letter", {}).get("choice")
     return _choice(plain) if plain else None
+
+
+def kept_day(request: HttpRequest) -> date | None:
+    """The day on which they asked what moving would cost, if it is a day."""
+    try:
+        return date.fromisoformat(request.session.get("letter", {}).get("move_on", ""))
+    except ValueError:
+        return None
 
 
 def _reason(request: HttpRequest) -> str:

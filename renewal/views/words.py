@@ -115,6 +115,38 @@ def others(alternatives: Sequence[offers.Alternative]) -> list[dict[str, str]]:
     return shown
 
 
+def early(earlier: letters.Earlier | None) -> dict[str, Any] | None:
+    """Moving before the present lease ends: the day, its bounds, and the difference by day with its parts."""
+    if earlier is None:
+        return None
+    move = earlier.move
+    label = _("To add, by day") if move.amount >= 0 else _("To come back, by day")
+    parts = [
+        {
+            "label": _("%(first)s to %(last)s") % {"first": day(part.first_day), "last": day(part.last_day)},
+            "times": "",
+            "amount": f"{_signed_sum(move.difference)} × {part.days} ÷ {part.days_of_month}",
+        }
+        for part in move.parts
+    ]
+    return {
+        "day": move.first_day.isoformat(),
+        "first": earlier.first.isoformat(),
+        "last": earlier.last.isoformat(),
+        "words": ngettext(
+            "This room is free from %(from)s. Moving on %(day)s, you would have it %(n)d day before your lease ends.",
+            "This room is free from %(from)s. Moving on %(day)s, you would have it %(n)d days before your lease ends.",
+            move.days,
+        )
+        % {"from": day(earlier.first), "day": day(move.first_day), "n": move.days},
+        "lines": [*parts, {"label": label, "times": "", "amount": f"{abs(move.amount):,.2f}"}],
+    }
+
+
+def _signed_sum(amount: Decimal) -> str:
+    return f"−{yuan(-amount)}" if amount < 0 else yuan(amount)
+
+
 def answer(priced: letters.Priced) -> dict[str, Any]:
     """A price as the page's script takes it: the figures, and every word they change."""
     return {
@@ -124,6 +156,7 @@ def answer(priced: letters.Priced) -> dict[str, Any]:
         "words": price(priced.offer),
         "calculation": lines(priced.offer.quote),
         "others": others(priced.others),
+        "early": early(priced.early),
     }
 
 
@@ -178,6 +211,7 @@ def offer(letter: letters.Letter, *, now: datetime) -> dict[str, Any]:
         "price": price(letter.offer),
         "lines": lines(letter.offer.quote),
         "others": others(letter.others),
+        "early": early(letter.early),
         "token": letter.offer.token,
         "term": slider(offers.terms(room), choice.term_months),
         "free": slider(offers.free_months(room, choice.term_months), choice.free_months),

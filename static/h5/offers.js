@@ -100,7 +100,24 @@
     });
     list("[data-lines]", answer.calculation);
     list("[data-others]", answer.others);
+    early(answer.early);
     form.querySelector(".others").hidden = !answer.others.length;
+  }
+
+  // Moving earlier: the server says which days there are, and what the chosen one costs.
+  function early(answer) {
+    var part = form.querySelector("[data-early]");
+    part.hidden = !answer;
+    var day = field("move_on");
+    if (!answer) {
+      day.value = ""; // what cannot be seen must not keep the form from being sent
+      return;
+    }
+    day.min = answer.first;
+    day.max = answer.last;
+    if (day.value !== answer.day && document.activeElement !== day) day.value = answer.day;
+    part.querySelector("[data-early-words]").textContent = answer.words;
+    list("[data-early-lines]", answer.lines);
   }
 
   function list(place, lines) {
