@@ -65,6 +65,15 @@ FROM person WHERE person.id = e.tenant_id AND e.left_on IS NULL AND NOT EXISTS (
     WHERE lt.lease_id = e.lease_id AND holder.root = person.root)
 """  # noqa: S608
 
+# Of several on a lease one is asked: who stands first. A flatmate may have taken that place.
+_SECOND_SQL = f"""
+WITH {features.PERSON_SQL}
+UPDATE campaigns_enrolment e SET left_on = %(today)s, left_because = %(second)s
+FROM person WHERE person.id = e.tenant_id AND e.left_on IS NULL AND e.cycle = '1' AND NOT EXISTS (
+    SELECT FROM tenants_leasetenant lt JOIN person holder ON holder.id = lt.tenant_id
+    WHERE lt.lease_id = e.lease_id AND lt.is_primary AND holder.root = person.root)
+"""  # noqa: S608
+
 _WITHDRAWN_SQL = f"""
 WITH {features.PERSON_SQL}
 UPDATE campaigns_enrolment e SET left_on = %(today)s, left_because = %(withdrawn)s
@@ -101,6 +110,7 @@ def leave(*, today: date, now: datetime) -> int:
             "over": _("the lease is over"),
             "withdrawn": _("no longer agrees to personal wording"),
             "strange": _("not this person's lease"),
+            "second": _("another stands first on the lease"),
             "gone": _("no longer in the segment"),
             "finished": _("came to its end"),
         }
@@ -108,7 +118,7 @@ def leave(*, today: date, now: datetime) -> int:
     left = 0
     with transaction.atomic(), connection.cursor() as cursor:
         # _STRANGE_SQL: of a merge that was undone, the lease is somebody else's.
-        for statement in (_OVER_SQL, _STRANGE_SQL, _WITHDRAWN_SQL, _FINISHED_SQL):
+        for statement in (_OVER_SQL, _STRANGE_SQL, _SECOND_SQL, _WITHDRAWN_SQL, _FINISHED_SQL):
             cursor.execute(statement, params)
             left += cursor.rowcount
         for gone, bound in _gone(today):

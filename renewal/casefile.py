@@ -65,7 +65,8 @@ def read(user: Somebody, pk: int, *, today: date, now: datetime) -> dict[str, An
         **people.pushes_of([person.pk for person in _rows(case)], [lease]),
         "messages_sent": _messages(case),
         "proposals": _proposals(case),
-        "may_reopen": case.state == S.DECLINED and S.CONSIDERING in LAWFUL[S.DECLINED],
+        "may_leave": S.NOTICE in LAWFUL[S(case.state)],
+        "reasons": Notice.Reason.choices,
         "successor": _successor(case),
     }
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from django.conf import settings
 
-from renewal import agreement, answers, evidence, filing, proposals, quotes
+from renewal import agreement, answers, evidence, filing, notices, proposals, quotes
 from renewal.models import Case, Code, Proposal, Signature
 from tenants import clock, leases, outbox, perks
 from tenants.models import Lease, LeaseTenant, Message, Perk, Tenant, Unit
@@ -89,9 +89,13 @@ def conclude(
 
 
 def _tenants(lease: Lease) -> list[Tenant]:
-    """Who is on the lease, the primary tenant first, as it names them: the next lease is theirs, merged or not."""
+    """Who is on the lease, the primary tenant first, as it names them: the next lease is theirs, merged or not.
+
+    Whoever leaves alone is not among them.
+    """
     rows = LeaseTenant.objects.filter(lease=lease).select_related("tenant").order_by("-is_primary", "pk")
-    return [row.tenant for row in rows]
+    gone = notices.leaving(lease)
+    return [row.tenant for row in rows if (row.tenant.merged_into_id or row.tenant_id) not in gone]
 
 
 def _give(code: str, signer: Tenant, lease: Lease, *, now: datetime) -> None:

@@ -17,13 +17,13 @@ from datetime import date, datetime, timedelta
 from django.conf import settings
 from django.db import transaction
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_noop
+from django.utils.translation import gettext_noop, override
 
 from connectors import sealing
 from renewal import answers, cases, proposals
 from renewal.answers import TENANT, NotNow
 from renewal.models import Case, CaseChange, Notice
-from tenants import clock
+from tenants import clock, leases, outbox
 from tenants.models import Lease, LeaseTenant, Tenant
 
 S = Case.State
@@ -97,8 +97,10 @@ def give(lease: Lease, tenant: Tenant, word: Word, *, now: datetime, by: str = T
             _("The day you move out lies between today and %(day)s, the last day of the lease.")
             % {"day": lease.last_day.isoformat()}
         )
-    others = {each.pk for each in persons(lease)} - {_root(notice.tenant) for notice in standing(case)} - {person.pk}
-    only = word.only_me and bool(others)
+    those = [each.pk for each in persons(lease)]
+    others = set(those) - {_root(notice.tenant) for notice in standing(case)} - {person.pk}
+    # Whoever does not stand first speaks for themselves alone; where nobody would stay, all leave.
+    only = (word.only_me or person.pk not in those[:1]) and bool(others)
     notice = Notice.objects.create(
         case=case,
         tenant=person,
@@ -131,6 +133,8 @@ def withdraw(notice: Notice, *, now: datetime, by: str = TENANT) -> Notice:
     notice.withdrawn_at, notice.withdrawn_by = now, by[:80]
     notice.save(update_fields=["withdrawn_at", "withdrawn_by"])
     if notice.only_them:
+        if notice.confirmed_at is not None and case.state not in {S.SIGNED, *cases.ENDS}:
+            leases.demote(case.lease, now=now)
         _note(case, ONE_STAYS, now=now, by=by)
     elif case.state == S.NOTICE and not any(not other.only_them for other in standing(case)):
         cases.move(case, S.CONSIDERING, now=now, cause=WITHDRAWN, by=by)
@@ -157,8 +161,11 @@ def _refuse_if_let(case: Case, notice: Notice) -> None:
 
 
 @transaction.atomic
-def confirm(notice: Notice, *, now: datetime, by: str) -> Notice:
-    """Staff confirm the notice: it counts from now on, and its window is over. A second time changes nothing."""
+def confirm(notice: Notice, *, now: datetime, by: str, stays: int = 0) -> Notice:
+    """Staff confirm the notice: it counts from now on, and its window is over. A second time changes nothing.
+
+    Where a flatmate stays, `stays` (an id; none: whoever is named next) stands first on the lease and has the proposal.
+    """
     case = _held(notice.case.lease)
     notice = Notice.objects.select_for_update(of=("self",)).select_related("tenant").get(pk=notice.pk)
     if notice.withdrawn_at is not None:
@@ -170,7 +177,34 @@ def confirm(notice: Notice, *, now: datetime, by: str) -> Notice:
     notice.confirmed_at, notice.confirmed_by = now, by[:80]
     notice.save(update_fields=["confirmed_at", "confirmed_by"])
     _note(case, ONE_CONFIRMED if notice.only_them else CONFIRMED, now=now, by=by)
+    if notice.only_them:
+        _put_first(case.lease, stays, now=now, by=by)
     return notice
+
+
+def _put_first(lease: Lease, stays: int, *, now: datetime, by: str) -> None:
+    """One who stays stands first on the lease, and is offered to renew it."""
+    those = persons(lease)
+    gone = leaving(lease)
+    staying = [person for person in those if person.pk not in gone]
+    first = next((person for person in staying if person.pk == stays), staying[0] if staying else None)
+    if first is None:
+        raise NotNow(_("Nobody would stay: take a notice for all of them."))
+    if stays or those[0].pk in gone:
+        leases.promote(lease, first, by=by, now=now)
+    for person in those:
+        if person.pk in gone:
+            with override(settings.LANGUAGE_CODE):  # kept for staff to read
+                reason = _("%(name)s leaves, a flatmate stays") % {"name": person.name}
+            outbox.cancel_for_lease(lease, reason=reason, now=now, tenant=person)
+    proposals.prepare(today=clock.day_of(now), now=now, leases=[lease.pk])
+
+
+@transaction.atomic
+def enter(lease: Lease, tenant: Tenant, word: Word, *, now: datetime, by: str, stays: int = 0) -> Notice | None:
+    """Staff write down what a tenant told them, which confirms it as well."""
+    given = give(lease, tenant, word, now=now, by=by)
+    return confirm(given, now=now, by=by, stays=stays) if given else None
 
 
 def forwarding(notice: Notice) -> str:

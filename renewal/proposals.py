@@ -16,7 +16,7 @@ from django.db.models.functions import Coalesce
 
 from campaigns import eligible
 from renewal import cards, cases, heldback, offers, story, year
-from renewal.models import Case, Proposal, Round
+from renewal.models import Case, Notice, Proposal, Round
 from tenants import links
 from tenants.models import Lease, LeaseTenant, Link, Tenant
 
@@ -126,6 +126,7 @@ def for_link(link: Link, *, today: date, now: datetime) -> Proposal:
     refuse_if_closed(link.lease, now=now)
     if heldback.is_held(link.lease):
         raise Closed("not_yet", link.lease)
+    refuse_if_leaving(link.lease, link.tenant)
     proposal = of(link.lease, link.tenant)
     if proposal is None:
         prepare(today=today, now=now, leases=[link.lease_id])
@@ -176,6 +177,14 @@ def refuse_if_closed(lease: Lease, *, now: datetime) -> None:
     alive = Q(deadline__gt=now) | Q(sealing=Round.Sealing.SIGNING)  # as in `renewal.rounds`
     if Round.objects.filter(alive, lease=lease, state=Round.State.OPEN).exists():
         raise Closed("waiting", lease)
+
+
+def refuse_if_leaving(lease: Lease, tenant: Tenant) -> None:
+    """Whoever leaves while a flatmate stays has nothing to choose once staff have confirmed it. Raises `Closed`."""
+    alone = Notice.objects.filter(only_them=True, withdrawn_at=None, confirmed_at__isnull=False)
+    roots = alone.filter(case__lease=lease).annotate(person=Coalesce("tenant__merged_into_id", "tenant_id"))
+    if roots.filter(person=_person(tenant)).exists():
+        raise Closed("notice", lease)
 
 
 def card_of(proposal: Proposal) -> offers.Card:

@@ -6,6 +6,7 @@ from django.urls import include, path
 from campaigns import api
 from renewal.api import EsignCallback
 from renewal.views import (
+    answers,
     batches,
     cases,
     contracts,
@@ -66,8 +67,9 @@ letter = [
     path("<str:key>/agreement.txt", sign.text, name="letter-text"),
     path("<str:key>/agreement.pdf", sign.pdf, name="letter-pdf"),
     path("<str:key>/renewal.ics", sign.calendar, name="letter-calendar"),
-    path("<str:key>/decline", h5.decline, name="letter-decline"),
-    path("<str:key>/notice", h5.notice, name="letter-notice"),
+    path("<str:key>/decline", answers.decline, name="letter-decline"),
+    path("<str:key>/notice", answers.notice, name="letter-notice"),
+    path("<str:key>/notice/withdraw", answers.withdraw, name="letter-withdraw"),
     path("<str:key>/general", h5.general, name="letter-general"),
     path("<str:key>/refuse", preferences.refuse, name="letter-refuse"),
     path("<str:key>/preferences", preferences.read, name="letter-preferences"),

@@ -91,10 +91,25 @@ _SHADOWS = f"""
         ) latest
         CROSS JOIN LATERAL jsonb_array_elements(latest.terms -> 'cotenants') AS other
     ),
-    tenants_leasetenant AS MATERIALIZED (
-        SELECT said.lease_id, alias.tenant_id, bool_or(said.is_primary) AS is_primary
+    named AS MATERIALIZED (
+        SELECT said.lease_id, alias.tenant_id, coalesce(one.merged_into_id, one.id) AS root,
+            bool_or(said.is_primary) AS is_primary
         FROM said JOIN tenants_alias alias ON alias.source = 'phone' AND alias.ref = said.phone
-        GROUP BY 1, 2
+        JOIN tenants_tenant one ON one.id = alias.tenant_id
+        GROUP BY 1, 2, 3
+    ),
+    -- Who stood first instead of whom the contract names first.
+    promoted AS MATERIALIZED (
+        SELECT promotion.lease_id, coalesce(one.merged_into_id, one.id) AS root
+        FROM tenants_promotion promotion JOIN tenants_tenant one ON one.id = promotion.tenant_id
+        WHERE promotion.at <= %(known_at)s AND (promotion.undone_at IS NULL OR promotion.undone_at > %(known_at)s)
+          AND EXISTS (
+            SELECT FROM named
+            WHERE named.lease_id = promotion.lease_id AND named.root = coalesce(one.merged_into_id, one.id))
+    ),
+    tenants_leasetenant AS MATERIALIZED (
+        SELECT named.lease_id, named.tenant_id, coalesce(named.root = promoted.root, named.is_primary) AS is_primary
+        FROM named LEFT JOIN promoted ON promoted.lease_id = named.lease_id
         UNION ALL
         SELECT stands.lease_id, stands.tenant_id, stands.is_primary
         FROM tenants_leasetenant stands

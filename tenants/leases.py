@@ -16,10 +16,13 @@ from connectors.records import BadRecord, ContractRecord
 from connectors.runs import Counts
 from tenants import contracts, features, merges, recording, waiting
 from tenants.contracts import Refused
-from tenants.models import Lease, LeaseRevision, LeaseTenant, Tenant, Unit
+from tenants.models import Lease, LeaseRevision, LeaseTenant, Promotion, Tenant, Unit
 from tenants.terms import signed_terms
 
-__all__ = ["AlreadyRenewed", "Outcome", "Refused", "UnitTaken", "apply", "enter", "sign_renewal"]
+__all__ = [
+    "AlreadyRenewed", "NotOnLease", "Outcome", "Refused", "UnitTaken", "apply", "demote", "enter", "promote",
+    "sign_renewal",
+]  # fmt: skip
 
 BATCH = 2000
 # The advisory locks of this file, apart from those of others.
@@ -41,6 +44,10 @@ class UnitTaken(Exception):
 
 class AlreadyRenewed(Exception):
     """The lease has been renewed already."""
+
+
+class NotOnLease(Exception):
+    """Whoever is to stand first on a lease does not stand on it at all."""
 
 
 def apply(record: ContractRecord, *, now: datetime) -> Outcome:
@@ -159,3 +166,46 @@ def sign_renewal(
     waiting.attribute([successor.pk], now=now)
     features.mark_around([successor.pk], now=now)
     return successor
+
+
+@transaction.atomic
+def promote(lease: Lease, tenant: Tenant, *, by: str, now: datetime) -> Promotion:
+    """The person stands first on the lease until `demote`, whatever its contract says. Raises `NotOnLease`."""
+    lock_units([lease.unit_id])
+    rows = list(LeaseTenant.objects.filter(lease=lease).select_related("tenant").order_by("-is_primary", "pk"))
+    person = tenant.merged_into_id or tenant.pk
+    if person not in {_person(row.tenant) for row in rows}:
+        raise NotOnLease
+    standing = Promotion.objects.filter(lease=lease, undone_at=None).select_related("tenant").first()
+    if standing and _person(standing.tenant) == person:
+        return standing
+    before = standing.before if standing else next((row.tenant for row in rows if row.is_primary), None)
+    Promotion.objects.filter(lease=lease, undone_at=None).update(undone_at=now)
+    promotion = Promotion.objects.create(lease=lease, tenant_id=person, before=before, at=now, by=by[:80])
+    _put_first(lease, rows, person, now=now)
+    return promotion
+
+
+@transaction.atomic
+def demote(lease: Lease, *, now: datetime) -> None:
+    """Whoever stood first on the lease before somebody was promoted does so again; nothing changes if nobody was."""
+    lock_units([lease.unit_id])
+    standing = Promotion.objects.filter(lease=lease, undone_at=None).select_related("before").first()
+    if standing is None:
+        return
+    Promotion.objects.filter(pk=standing.pk).update(undone_at=now)
+    rows = list(LeaseTenant.objects.filter(lease=lease).select_related("tenant").order_by("pk"))
+    those = {_person(row.tenant) for row in rows}
+    if standing.before and _person(standing.before) in those:
+        _put_first(lease, rows, _person(standing.before), now=now)
+
+
+def _put_first(lease: Lease, rows: list[LeaseTenant], person: int, *, now: datetime) -> None:
+    for row in rows:
+        row.is_primary = _person(row.tenant) == person
+    LeaseTenant.objects.bulk_update(rows, ["is_primary"])
+    features.mark_around([lease.pk], now=now)
+
+
+def _person(tenant: Tenant) -> int:
+    return tenant.merged_into_id or tenant.pk

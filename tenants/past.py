@@ -93,6 +93,8 @@ _MOVED = """
                    WHERE at > %(was)s AND at <= %(at)s OR undone_at > %(was)s AND undone_at <= %(at)s)
         OR EXISTS (SELECT FROM tenants_merge
                    WHERE at > %(was)s AND at <= %(at)s OR undone_at > %(was)s AND undone_at <= %(at)s)
+        OR EXISTS (SELECT FROM tenants_promotion
+                   WHERE at > %(was)s AND at <= %(at)s OR undone_at > %(was)s AND undone_at <= %(at)s)
         OR EXISTS (SELECT FROM tenants_generalchoice WHERE at > %(was)s AND at <= %(at)s)
 """
 

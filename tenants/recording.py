@@ -6,7 +6,7 @@ from django.db import connection
 
 from tenants import features, identity, waiting
 from tenants.contracts import Desk
-from tenants.models import Lease, LeaseRevision, LeaseTenant, Tenant, WaitingContract
+from tenants.models import Lease, LeaseRevision, LeaseTenant, Promotion, Tenant, WaitingContract
 from tenants.terms import parties_of
 
 WRITTEN = [
@@ -127,6 +127,10 @@ def settle_contacts(people: list[int]) -> None:
 def _write_leases(desk: Desk) -> None:
     leases = [desk.leases[number] for number in desk.placed]
     write_rows(leases)
+    promoted = {
+        row.lease_id: _root(desk, row.tenant)
+        for row in Promotion.objects.filter(lease__in=leases, undone_at=None).select_related("tenant")
+    }
     gone: list[int] = []
     new: list[LeaseTenant] = []
     for number, parties in desk.placed.items():
@@ -135,6 +139,8 @@ def _write_leases(desk: Desk) -> None:
             desk.register.people[party.refs[0]].pk: (desk.register.stands_as(party), place == 0)
             for place, party in reversed(list(enumerate(parties)))
         }
+        if (first := promoted.get(lease.pk)) in wanted:
+            wanted = {root: (pk, root == first) for root, (pk, _is_first) in wanted.items()}
         for row in desk.standing.get(lease.pk, []):
             root = _root(desk, row.tenant)
             if root in wanted and wanted[root] == (row.tenant_id, row.is_primary):

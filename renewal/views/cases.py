@@ -14,7 +14,7 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
-from renewal import answers, casebook, casefile, errands, facts, kpis, notices, spoken
+from renewal import answers, casebook, casefile, errands, facts, kpis, notices, proposals, spoken
 from renewal.answers import NotNow
 from renewal.cases import UnlawfulMove
 from renewal.models import Case, Errand, Notice
@@ -116,8 +116,10 @@ def act(request: HttpRequest, pk: int) -> HttpResponse:
         raise Http404
     try:
         said = deed(request, case)
-    except (NotNow, UnlawfulMove) as refused:
-        return _page(request, pk, {"error": str(refused), "typed": request.POST}, status=409)
+    except (NotNow, UnlawfulMove, proposals.Closed) as refused:
+        closed = _("The case is settled: look at it once more.")
+        error = closed if isinstance(refused, proposals.Closed) else str(refused)
+        return _page(request, pk, {"error": error, "typed": request.POST}, status=409)
     messages.success(request, said)
     return redirect("staff-case", pk)
 
@@ -134,8 +136,26 @@ def _reopen(request: HttpRequest, case: Case) -> str:
 
 
 def _confirm(request: HttpRequest, case: Case) -> str:
-    notices.confirm(_notice(request, case), now=clock.now(), by=_by(request))
+    stays = _number(request.POST.get("stays"))
+    notices.confirm(_notice(request, case), now=clock.now(), by=_by(request), stays=stays)
     return _("The notice is confirmed.")
+
+
+def _leaves(request: HttpRequest, case: Case) -> str:
+    """What a tenant told us: all of them leave, or one of them and who stays stands first from now on."""
+    typed = request.POST
+    those = notices.persons(case.lease)
+    alone = next((person for person in those if person.pk == _number(typed.get("who"))), None)
+    day = _day(typed.get("day", ""))
+    if not those or (typed.get("who") != "all" and alone is None):
+        raise NotNow(_("Say who leaves."))
+    if day is None:
+        raise NotNow(_("Say on which day."))
+    said = {name: typed.get(name, "") for name in ("reason", "more", "forwarding")}
+    word = notices.Word(last_day=day, only_me=alone is not None, **said)
+    stays = _number(typed.get("stays"))
+    notices.enter(case.lease, alone or those[0], word, now=clock.now(), by=_by(request), stays=stays)
+    return _("Written down and confirmed.")
 
 
 def _withdraw(request: HttpRequest, case: Case) -> str:
@@ -175,6 +195,7 @@ DEEDS: dict[str, Callable[[HttpRequest, Case], str]] = {
     "reopen": _reopen,
     "confirm": _confirm,
     "withdraw": _withdraw,
+    "leaves": _leaves,
     "done": _done,
     "word": _word,
     "unword": _unword,

@@ -177,6 +177,7 @@ def _sits_here(request: HttpRequest) -> bool:
 
 # Pages that are the answer to a POST: by GET they are seen here.
 SEEN_AT = {"letter-sign": "letter-code", "letter-together-sign": "letter-together-code"}
+SEEN_AT |= {"letter-withdraw": "letter-notice"}
 SEEN_AT |= dict.fromkeys(("letter-refuse", "letter-choose", "letter-hours"), "letter-preferences")
 
 
@@ -208,7 +209,7 @@ def refusal(request: HttpRequest, kind: str, status: int) -> HttpResponse:
         ),
         "shut": (_("This letter is closed again."), _("It closes by itself when it has not been read for a while.")),
         "signed": (_("This lease has been renewed."), _("There is nothing left to do here.")),
-        "notice": (_("We have your notice."), _("If your plans change, tell us in the app or at the front desk.")),
+        "notice": (_("We have your notice."), _("If your plans change, say so here, or at the front desk.")),
         "moved_out": (_("This lease has ended."), _("Thank you for the time you lived here.")),
         "over": (_("This lease has ended."), _("If anything is unclear, the front desk is there for you.")),
         "not_yet": (_("It is a little early."), _("Your letter comes about three months before your lease ends.")),
@@ -233,7 +234,8 @@ def refusal(request: HttpRequest, kind: str, status: int) -> HttpResponse:
         "nobody": (_("There is no lease to renew for this number."), _("Try the number your lease names.")),
     }[kind]
     onward = kind in {"unknown", "expired", "shut", "nobody", "signed"}
-    return show(request, "h5/closed.html", {"title": title, "line": line, "onward": onward}, status=status)
+    context = {"title": title, "line": line, "onward": onward, "noticed": kind == "notice" and is_open(request)}
+    return show(request, "h5/closed.html", context, status=status)
 
 
 # --- Who is reading ---------------------------------------------------------------------------------------

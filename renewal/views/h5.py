@@ -7,7 +7,7 @@
     GET  …/certificate         why it is this price: the published line, and the rent computed without the person
     GET, POST …/agreement      the five lines (POST keeps the choice)      → signing.py
     POST …/code, …/sign        the code and the signature                  → signing.py
-    GET, POST …/decline        "not this time"; …/notice: "I am leaving"
+    GET, POST …/decline        "not this time"; …/notice: "I am leaving"  → answers.py
     POST …/general             the general version
     GET …/preferences, POST …/choose, …/hours, …/refuse   what one wants to hear, and when → preferences.py
 
@@ -25,7 +25,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import get_language, gettext_noop
 from django.views.decorators.http import require_POST, require_safe
 
-from renewal import answers, letters, notices, offers, proposals, quotes, throttles
+from renewal import letters, offers, proposals, quotes, throttles
 from renewal.views import words
 from renewal.views.frame import (
     READ_AT,
@@ -63,13 +63,18 @@ def open_letter(request: HttpRequest, token: str) -> HttpResponse:
     now = clock.now()
     link = links.find(token_of(token), now=now)
     throttles.opening(link, now=now)
-    letters.open(
-        link,
-        trusted=request.POST.get("gesture") == "1",
-        here_before=has_opened(request, link),
-        today=clock.today(),
-        now=now,
-    )
+    try:
+        letters.open(
+            link,
+            trusted=request.POST.get("gesture") == "1",
+            here_before=has_opened(request, link),
+            today=clock.today(),
+            now=now,
+        )
+    except proposals.Closed as closed:
+        if closed.kind == "notice":  # the letter is shut, but the notice may be seen and taken back
+            remember(request, link, now=now)
+        raise
     remember(request, link, now=now)
     return go("letter-read", READ_AT)
 
@@ -129,29 +134,6 @@ def certificate(request: HttpRequest, key: str) -> HttpResponse:
     link = opened(request, key)
     found = letters.certificate(link, kept_choice(request), today=clock.today(), now=clock.now())
     return show(request, "h5/certificate.html", {"certificate": found, **words.certificate(found)})
-
-
-@page
-def decline(request: HttpRequest, key: str) -> HttpResponse:
-    """“Not this time”: GET asks, POST says it."""
-    link = opened(request, key)
-    if request.method == "POST":
-        proposal = proposals.for_link(link, today=clock.today(), now=clock.now())
-        answers.decline(proposal.lease, reason=_reason(request), now=clock.now())
-        return show(request, "h5/answered.html", {"kind": "declined"})
-    return show(request, "h5/decline.html", {"reasons": answers.REASONS})
-
-
-@page
-def notice(request: HttpRequest, key: str) -> HttpResponse:
-    """“I am leaving”: GET says what it means, POST gives notice."""
-    link = opened(request, key)
-    last_day = words.day(link.lease.last_day)
-    if request.method == "POST":
-        word = notices.Word(last_day=link.lease.last_day, more=request.POST.get("more", ""))
-        notices.give(link.lease, link.tenant, word, now=clock.now())
-        return show(request, "h5/answered.html", {"kind": "notice", "last_day": last_day})
-    return show(request, "h5/notice.html", {"last_day": last_day})
 
 
 @page
@@ -233,9 +215,3 @@ def kept_day(request: HttpRequest) -> date | None:
         return date.fromisoformat(request.session.get("letter", {}).get("move_on", ""))
     except ValueError:
         return None
-
-
-def _reason(request: HttpRequest) -> str:
-    reason = request.POST.get("reason", "")
-    more = request.POST.get("more", "").strip()
-    return ": ".join(filter(None, [reason if reason in answers.REASONS else "", more]))[:180]

@@ -3,7 +3,7 @@
 from tenants.models.decided import ContractDecision
 from tenants.models.felt import Asking, BillAsk, Survey
 from tenants.models.happened import DirtyTenant, DoorMonth, Event, Feature, TenantTag, WaitingEvent
-from tenants.models.leased import Lease, LeaseRevision, LeaseTenant, WaitingContract
+from tenants.models.leased import Lease, LeaseRevision, LeaseTenant, Promotion, WaitingContract
 from tenants.models.owed import Grant, Perk
 from tenants.models.ran import Clock, JobRun
 from tenants.models.sending import Decision, Epoch, Holdout, Pause, Receipt, Switching, Throttle
@@ -57,6 +57,7 @@ __all__ = [
     "Pause",
     "Perk",
     "Preference",
+    "Promotion",
     "Receipt",
     "Staff",
     "Survey",

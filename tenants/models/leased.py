@@ -96,6 +96,30 @@ class LeaseTenant(models.Model):
         return f"{self.lease_id}: {self.tenant_id}"
 
 
+class Promotion(models.Model):
+    """Who stands first on a lease instead of whom its contract names first: a flatmate who stays when that one leaves.
+
+    It holds until it is undone, whatever a later revision of the contract says of the order.
+    """
+
+    lease = models.ForeignKey(Lease, on_delete=models.CASCADE, related_name="+")
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+")
+    before = models.ForeignKey(Tenant, on_delete=models.PROTECT, null=True, related_name="+")  # who stood first
+    at = models.DateTimeField(_("at"))
+    by = models.CharField(_("by"), max_length=80)
+    undone_at = models.DateTimeField(_("undone"), null=True)
+
+    class Meta:
+        verbose_name = _("promotion on a lease")
+        verbose_name_plural = _("promotions on leases")
+        constraints = [
+            models.UniqueConstraint(fields=["lease"], condition=Q(undone_at__isnull=True), name="promotion_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.lease_id}: {self.tenant_id}"
+
+
 class LeaseRevision(models.Model):
     """What a contract said in one revision, and when we learnt it."""
 

@@ -13,12 +13,13 @@ from celery import current_app
 from django.conf import settings
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import connection, transaction
+from django.db.models import Q
 from django.utils.translation import gettext as _
 from django.utils.translation import override
 from kombu.exceptions import KombuError
 
 from connectors.channels import TENANTS, Channel, Reach, kind
-from tenants.models import Lease, Message
+from tenants.models import Lease, Message, Tenant
 
 log = logging.getLogger(__name__)
 STAFF = {Reach.PHONE, Reach.WECOM}
@@ -111,9 +112,18 @@ def _can_carry(way: type[Channel], draft: Draft) -> bool:
     return way.reaches in STAFF if draft.user_id else way.reaches in OTHERS
 
 
-def cancel_for_lease(lease: Lease, *, reason: str, now: datetime) -> int:
-    """Nothing that stops on an answer waits any more for this lease; says how many were cancelled."""
+def cancel_for_lease(lease: Lease, *, reason: str, now: datetime, tenant: Tenant | None = None, keys: str = "") -> int:
+    """Nothing that stops on an answer waits any more for this lease; says how many were cancelled.
+
+    Of one `tenant` only, whoever they are known as, or only what has a key that begins with `keys`, where that is
+    said.
+    """
     asking = Message.objects.filter(lease=lease, stops_on_answer=True)
+    if tenant is not None:
+        person = tenant.merged_into_id or tenant.pk
+        asking = asking.filter(Q(tenant=person) | Q(tenant__merged_into=person))
+    if keys:
+        asking = asking.filter(key__startswith=keys)
     # What is claimed is held back if it still can be; it, and what proves absent, is cancelled at the next claim.
     on_its_way = [Message.State.SENDING, Message.State.UNKNOWN, Message.State.PARKED]
     asking.filter(state__in=on_its_way).update(recalled=True)
