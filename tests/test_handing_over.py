@@ -159,6 +159,24 @@ def test_after_an_error_of_ours_what_no_thread_has_taken_does_not_go() -> None:
     assert sent == [1]
 
 
+def test_what_breaks_a_thread_ends_the_drain_and_is_never_taken_for_unsent() -> None:
+    """A `SystemExit` of a provider's library is no `Exception`: nobody knows whether the message has gone."""
+
+    def broken(self: Wire, envelope: Envelope) -> Answer:
+        self.said.append(envelope.key)
+        raise SystemExit("a library gave up")
+
+    post()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Wire, "send", broken)
+        with pytest.raises(SystemExit, match="a library gave up"):
+            outbox.drain(now=NOW)
+    assert (Message.objects.get().state, Wire.said) == ("sending", ["push:0"])
+    run_out()
+    outbox.drain(now=LATER)
+    assert (Message.objects.get().state, Wire.said) == ("parked", ["push:0"])
+
+
 # --- The next slice ---------------------------------------------------------------------------------------------
 
 

@@ -45,6 +45,7 @@ class Calls:
         self.waiting: SimpleQueue[Task | None] = SimpleQueue()
         self.done: deque[Done] = deque()
         self.news = Event()
+        self.broken: BaseException | None = None
 
     def begin(self, group: Group, call: Call, *, until: float | None = None) -> None:
         """The call is on its way, or will be when a thread is free; no longer so from `until` on (`time.monotonic`)."""
@@ -60,8 +61,10 @@ class Calls:
             self.threads.append(thread)
 
     def finished(self) -> list[Done]:
-        """What has come back since this was asked last."""
+        """What has come back since this was asked last. Raises what broke a call beside its own errors."""
         self.news.clear()
+        if self.broken:
+            raise self.broken
         come = [self.done.popleft() for _ in range(len(self.done))]
         self.open -= len(come)
         return come
@@ -106,29 +109,30 @@ class Calls:
             thread.join()
 
     def _work(self) -> None:
-        while task := self.waiting.get():
-            group, call, until = task
-            began = time.monotonic()
-            answers = None
-            if until is None or began <= until:
-                answers = self._on_thread(group, call)
-                took = time.monotonic() - began
-                self.took = self.took + 0.1 * (took - self.took) if self.took else took
-            self.done.append((group, answers))
-            if self.waiting.qsize() <= self.low:
-                self.news.set()
-        _let_go_of_connections()
-
-    def _on_thread(self, group: Group, call: Call) -> list[Answer]:
         try:
-            answers = _answers(group, call)
-        except BaseException as error:  # a thread that ended would be waited for for ever
-            log.exception("Messages %s could not be sent", [claim.message for claim in group])
-            answers = _unknown(group, error)
-        # Not after each: looking for them takes a tenth as long as a call. After a failure, since one may be broken.
-        if self.waiting.empty() or any(answer.outcome != Outcome.ACCEPTED for answer in answers):
+            while task := self.waiting.get():
+                self._do(*task)
+        except BaseException as error:
+            # What nobody foresaw ends the drain. It must not come back as unsent: the message may have gone, and is
+            # unknown once its claim has run out.
+            self.broken = error
+            self.news.set()
+        finally:
             _let_go_of_connections()
-        return answers
+
+    def _do(self, group: Group, call: Call, until: float | None) -> None:
+        began = time.monotonic()
+        answers = None
+        if until is None or began <= until:
+            answers = _answers(group, call)
+            took = time.monotonic() - began
+            self.took = self.took + 0.1 * (took - self.took) if self.took else took
+            # Not after each: looking for them takes a tenth as long as a call. After a failure: one may be broken.
+            if self.waiting.empty() or any(answer.outcome != Outcome.ACCEPTED for answer in answers):
+                _let_go_of_connections()
+        self.done.append((group, answers))
+        if self.waiting.qsize() <= self.low:
+            self.news.set()
 
 
 def _answers(group: Group, call: Call) -> list[Answer]:
@@ -139,7 +143,7 @@ def _answers(group: Group, call: Call) -> list[Answer]:
             raise RuntimeError(f"{len(answers)} answers to {len(group)} messages")
     except Exception as error:
         log.exception("Messages %s could not be sent", [claim.message for claim in group])
-        return _unknown(group, error)
+        return [Answer(Outcome.UNKNOWN, detail=type(error).__name__)] * len(group)
     return answers
 
 
@@ -147,7 +151,3 @@ def _let_go_of_connections() -> None:
     """Those to the database that a channel has opened on this thread."""
     for used in connections.all(initialized_only=True):
         used.close()
-
-
-def _unknown(group: Group, error: BaseException) -> list[Answer]:
-    return [Answer(Outcome.UNKNOWN, detail=type(error).__name__)] * len(group)
