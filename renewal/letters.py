@@ -218,8 +218,7 @@ def after(link: Link, *, today: date) -> After | None:
         return None
     lease = signature.lease
     filing = FilingTask.objects.filter(lease=lease).first()
-    given = Grant.objects.filter(kind=Grant.Kind.GRANTED, lease=lease, tenant=signature.signer)
-    grants = given.select_related("perk").order_by("pk")
+    grants = Grant.objects.select_related("perk").filter(lease=lease, tenant=signature.signer).order_by("pk")
     return After(
         signature=signature,
         lease=lease,

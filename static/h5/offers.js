@@ -44,7 +44,7 @@
     range.max = values[values.length - 1];
     range.value = nearest(values, wanted === undefined ? Number(range.value) : wanted);
     var span = range.max - range.min;
-    var share = span ? (range.value - range.min) / span : 1;
+    var share = span ? (range.value - range.min) / span : 0; // of one value alone the thumb stands at the start
     // The thumb's middle runs from 14 px to 14 px before the end.
     range.style.setProperty("--done", "calc(14px + (100% - 28px) * " + share + ")");
     range.disabled = values.length < 2 && name !== "term";
