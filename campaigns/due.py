@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 
 from django.db import connection
 
-from campaigns import segments
+from campaigns import quiet, segments
 from campaigns.conditions import JOINS_SQL
 from campaigns.eligible import GOES_ON_SQL, PERSONAL_SQL
 from campaigns.grammar import Bound
@@ -42,6 +42,7 @@ class Due:
     trouble: (
         str | None
     )  # what that is, as in tenants.troubles; "apology" if one has just gone out, "promised" if it has yet to
+    quiet: str | None  # why no playbook asks for a while (campaigns.quiet)
     held_on: date | None  # the last day it was held back
     held_why: str | None
     announcement: str | None
@@ -88,7 +89,8 @@ subject AS MATERIALIZED (
               AND told.state IS DISTINCT FROM 'suppressed') AS heard_lately,
         EXISTS (SELECT FROM tenants_lease lease WHERE lease.id = e.lease_id AND {GOES_ON_SQL})
         AND NOT EXISTS (SELECT FROM campaigns_enrolment final WHERE final.lease_id = e.lease_id AND final.is_final)
-            AS may_ask
+            AS may_ask,
+        {quiet.WHY_SQL} AS quiet
     FROM campaigns_enrolment e JOIN person ON person.id = e.tenant_id
     WHERE e.left_on IS NULL
 )
@@ -102,7 +104,7 @@ SELECT subject.lease_id AS lease, subject.enrolled_id AS tenant, subject.tenant_
     subject.start_why, subject.started_at,
     {{condition}} AS fits, subject.is_personal, subject.agrees, subject.heard_lately, subject.may_ask,
     subject.fix_first, coalesce({troubles.SQL}, subject.sorry) AS trouble,
-    held.held_on, held.reason AS held_why, (
+    subject.quiet, held.held_on, held.reason AS held_why, (
         SELECT live.text FROM tenants_announcement live
         WHERE live.building_id = u.building_id AND live.topic = {{topic}}
           AND live.until >= %(today)s AND live.withdrawn_at IS NULL

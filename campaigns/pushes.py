@@ -11,6 +11,7 @@
    answered.
 5. Fix before asking: while something has to be put right (`tenants.troubles`) and for 48 hours after an apology, an
    ask is held back. It is no decision yet: once that is over it goes out, however long it took.
+   So is an ask to whom a person is to speak first (`campaigns.quiet`), until its day has come.
 6. What came due more than CATCH_UP_DAYS ago, and was not held back since, is not made up for.
 7. Of what is left, one ask is sent: the latest, and of one day that of the playbook with the smaller rank, then the one
    with the narrower rule. So who enters late
@@ -128,6 +129,8 @@ def _choose(due: list[Due], steps: dict[int, StepVersion], *, today: date) -> li
         trouble = each.trouble or ("apology" if each.person in apologised else "")
         if trouble and each.fix_first and not each.refusal:
             each.hold = troubles.words(trouble)
+        if each.quiet and not each.refusal:
+            each.hold = each.hold or each.quiet
     return care + _best([each for each in asks if not each.hold], steps)
 
 

@@ -68,6 +68,7 @@ DEFINED = {
                 THEN taken_id END AS taken_id
         FROM {campaigns_listed} listed
         WHERE EXISTS (SELECT FROM {campaigns_listchange} WHERE id = added_id AND at <= %(at)s)""",
+    "campaigns_quiet": "SELECT * FROM {campaigns_quiet} WHERE at <= %(at)s",
     "campaigns_stepversion": "SELECT * FROM {campaigns_stepversion}",
     "campaigns_step": "SELECT * FROM {campaigns_step}",
     "campaigns_release": """

@@ -223,7 +223,7 @@ def store(*, day: date, now: datetime) -> int:
 
 def renewals(period: Period, *, day: date, building: Whose = None, now: datetime) -> dict[int | None, dict[str, Any]]:
     """The renewal rate of the leases that ended in a period, per building by its id and of all under None."""
-    facts = _facts(day, whose=building, now=now)
+    facts = facts_of(day, whose=building, now=now)
     outcomes: dict[int | None, dict[str, int]] = {each: {} for each in [None, *facts["buildings"]]}
     for place, _name, outcome, count in _rows(OUTCOMES, {**facts, **_periods({"asked": period})}):
         outcomes[place][outcome] = count
@@ -235,7 +235,7 @@ def endings(*, day: date, building: Whose = None, now: datetime | None = None) -
     monday = day - timedelta(days=day.weekday())
     span = Period(monday, monday + timedelta(days=7 * WEEKS_AHEAD - 1))
     weeks: dict[date, dict[str, int]] = {monday + timedelta(days=7 * n): {} for n in range(WEEKS_AHEAD)}
-    for week, outcome, count in _rows(ENDINGS, {**_facts(day, whose=building, now=now), **_span(span)}):
+    for week, outcome, count in _rows(ENDINGS, {**facts_of(day, whose=building, now=now), **_span(span)}):
         weeks[week][outcome] = count
     return [{"monday": week, **sums.renewal_rate(outcomes)} for week, outcomes in weeks.items()]
 
@@ -244,14 +244,14 @@ def effect(*, day: date, building: Whose = None, now: datetime | None = None) ->
     """How the leases of the last 365 days renewed that could hear offers, and how those that were held out."""
     span = Period(day - timedelta(days=364), day)
     outcomes: dict[bool, dict[str, int]] = {True: {}, False: {}}
-    for is_held_out, outcome, count in _rows(EFFECT, {**_facts(day, whose=building, now=now), **_span(span)}):
+    for is_held_out, outcome, count in _rows(EFFECT, {**facts_of(day, whose=building, now=now), **_span(span)}):
         outcomes[is_held_out][outcome] = count
     return {**_iso(span), **sums.effect(outcomes[False], outcomes[True])}
 
 
 def leases_with(outcome: str, *, day: date, now: datetime | None = None) -> list[int]:
     """The leases with a case that a figure of the day counts under `outcome`."""
-    facts = {**_facts(day, whose=None, now=now), "outcomes": MADE_OF.get(outcome, [outcome])}
+    facts = {**facts_of(day, whose=None, now=now), "outcomes": MADE_OF.get(outcome, [outcome])}
     return [lease for (lease,) in _rows(LEASES_WITH, facts)]
 
 
@@ -264,7 +264,7 @@ def _measure(
     is_over: bool = False,
 ) -> dict[int | None, Figures]:
     """The figures per building, and over all of them under None; of a day that is over, as known at its end."""
-    facts = _facts(day, whose=whose, now=now, known_on=day if is_over else known_on)
+    facts = facts_of(day, whose=whose, now=now, known_on=day if is_over else known_on)
     month, season = sums.month_of(day), sums.season_of(day)
     periods = {"month": month, "season": season}
     recent = Period(day - timedelta(days=RECENT_DAYS - 1), day)
@@ -331,7 +331,7 @@ def _waits(over: list[float], waiting: list[float], since: datetime | None) -> d
     return {**sums.waits(over, waiting, target=settings.ACCEPT_TARGET_HOURS), "waiting_since": since_day}
 
 
-def _facts(day: date, *, whose: Whose, now: datetime | None, known_on: date | None = None) -> dict[str, Any]:
+def facts_of(day: date, *, whose: Whose, now: datetime | None, known_on: date | None = None) -> dict[str, Any]:
     """What every query may ask for: the day, its end (or now), what was known, and whose buildings."""
     buildings = [whose] if isinstance(whose, Building) else whose
     end = clock.at(day + timedelta(days=1)) - timedelta(microseconds=1)

@@ -83,7 +83,7 @@ def give(lease: Lease, tenant: Tenant, word: Word, *, now: datetime, by: str = T
     None is written where the lease is over and its tenant stays on: their word is kept on the case. Raises `NotNow`,
     `proposals.Closed`.
     """
-    case = _held(lease)
+    case = hold(lease)
     person = tenant.merged_into or tenant
     if already := of(case, person):
         return already
@@ -123,7 +123,7 @@ def give(lease: Lease, tenant: Tenant, word: Word, *, now: datetime, by: str = T
 @transaction.atomic
 def withdraw(notice: Notice, *, now: datetime, by: str = TENANT) -> Notice:
     """The notice is taken back: the case is being considered again. A second time changes nothing. Raises `NotNow`."""
-    case = _held(notice.case.lease)
+    case = hold(notice.case.lease)
     notice = Notice.objects.select_for_update(of=("self",)).select_related("tenant").get(pk=notice.pk)
     if notice.withdrawn_at is not None:
         return notice
@@ -166,7 +166,7 @@ def confirm(notice: Notice, *, now: datetime, by: str, stays: int = 0) -> Notice
 
     Where a flatmate stays, `stays` (an id; none: whoever is named next) stands first on the lease and has the proposal.
     """
-    case = _held(notice.case.lease)
+    case = hold(notice.case.lease)
     notice = Notice.objects.select_for_update(of=("self",)).select_related("tenant").get(pk=notice.pk)
     if notice.withdrawn_at is not None:
         raise NotNow(_("The notice was withdrawn meanwhile."))
@@ -223,7 +223,7 @@ def cause_of(word: Word) -> str:
     return ": ".join(filter(None, [word.reason, word.more.strip()]))[:180] or GIVEN
 
 
-def _held(lease: Lease) -> Case:
+def hold(lease: Lease) -> Case:
     """The case, which nobody else moves until this transaction ends."""
     case = Case.objects.select_for_update(of=("self",)).select_related("lease").filter(lease=lease).first()
     if case is None:

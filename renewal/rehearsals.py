@@ -25,7 +25,7 @@ from campaigns.grammar import Rule
 from campaigns.models import Playbook, Release
 from campaigns.rehearsing import Decision, Deed, Following, Rehearsal, Setting
 from renewal import beside, days
-from renewal.models import Case, CaseChange
+from renewal.models import Case, CaseChange, Fact
 from tenants import clock, holdout, outbox, past
 from tenants.models import JobRun, Lease, LeaseTenant
 
@@ -190,13 +190,22 @@ def _run(day: date, at: datetime, broke_off: str = "") -> Deed:
 
 
 def _answers(start: datetime, end: datetime) -> list[Deed]:
-    """By what tenants answered, no playbook asks them any more."""
+    """By what tenants answered no playbook asks them any more; by what some lean to, what waited is cancelled."""
     given = _GIVEN.filter(at__gte=start, at__lt=end).select_related("case__lease").order_by("at", "pk")
+    leaning = Fact.objects.filter(kind=Fact.Kind.INTENT, said__lean="leave", at__gte=start, at__lt=end)
+    leaning = leaning.exclude(said__reason="", said__more="").select_related("case__lease").order_by("at", "pk")
     with override(settings.LANGUAGE_CODE):
-        return [
+        called = _("The tenant may leave: a person calls first.")
+        answers = [
             Deed(change.at, partial(_answer, change.case.lease, str(S(change.now).label), change.at))
             for change in given
         ]
+    return answers + [Deed(fact.at, partial(_quiet, fact.case.lease, called, fact.at)) for fact in leaning]
+
+
+def _quiet(lease: Lease, because: str, at: datetime) -> None:
+    """What waited to ask is cancelled; that nothing asks for a while is known by its line."""
+    outbox.cancel_for_lease(lease, reason=because, now=at)
 
 
 def _answer(lease: Lease, because: str, at: datetime) -> None:

@@ -58,9 +58,28 @@ def _care() -> list[dict[str, Any]]:
     return found
 
 
+def _reminders() -> list[dict[str, Any]]:
+    """What a tenant asked to be reminded of (renewal/thinking.py)."""
+    facts = {"code": "think-reminder", "klass": "service", "name": "想一想之后的提醒"}
+    thing = {**LAST_DAY, "name": "thing1", "kind": "thing"}
+    return [
+        {
+            **facts,
+            "channel": "sms",
+            "text": "您让我们今天提醒您：租约{last_day}到期，您的信凭手机号在 {door} 查看。",
+            "fields": [LAST_DAY],
+        },
+        *(
+            {**facts, "channel": channel, "text": "租约到期：{thing1}\n提醒内容：您让我们今天提醒您", "fields": [thing]}
+            for channel in ("wechat", "wechat_subscribe")
+        ),
+    ]
+
+
 TEMPLATES: list[dict[str, Any]] = [
     *_offers(),
     *_care(),
+    *_reminders(),
     {
         "channel": "sms",
         "code": "code",

@@ -25,7 +25,7 @@ PAGES = (
     "playbook/", "playbook/new/", "playbook/{playbook}/", "rehearsal/", "templates/", "templates/new/", "pushes/",
     "experiment/", "experiment/new/",
     "pushes/list/", "pushes/{push}/", "touchpoint/", "touchpoint/new/", "touchpoint/{touchpoint}/?of=clicked",
-    "touchpoint/{touchpoint}/edit/", "case/", "case/{case}/", "renewal/case/",
+    "touchpoint/{touchpoint}/edit/", "case/", "case/{case}/", "case/intents/", "renewal/case/",
     "rates/", "rates/term/?building=B1&type=朝南一居&term=12", "rates/waiting/", "batches/",
     "workorders/workorder/", "tenants/message/",
 )  # fmt: skip

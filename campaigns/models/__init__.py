@@ -1,7 +1,7 @@
 """Who hears what, when, and whether it worked, split by noun."""
 
 from campaigns.models.tested import Arm, Assigned, Experiment, Look, Verdict
-from campaigns.models.told import Enrolment, Playbook, PlaybookVersion, Push, Release, Step, StepVersion
+from campaigns.models.told import Enrolment, Playbook, PlaybookVersion, Push, Quiet, Release, Step, StepVersion
 from campaigns.models.touched import Placement, Ticket, Touchpoint, TouchpointChange, TouchpointDay
 from campaigns.models.who import ListChange, Listed, NameList, Segment, SegmentVersion
 
@@ -18,6 +18,7 @@ __all__ = [
     "Playbook",
     "PlaybookVersion",
     "Push",
+    "Quiet",
     "Release",
     "Segment",
     "SegmentVersion",

@@ -250,3 +250,20 @@ class Push(models.Model):
 
     def __str__(self) -> str:
         return f"{self.lease_id} {self.step_id}"
+
+
+class Quiet(models.Model):
+    """Until a day no playbook asks about a lease: the line written last holds."""
+
+    lease = models.ForeignKey(Lease, on_delete=models.CASCADE, related_name="+")
+    until = models.DateField(_("until"))  # they ask again from this day on
+    why = models.CharField(_("why"), max_length=200, blank=True)
+    at = models.DateTimeField(_("at"))
+
+    class Meta:
+        verbose_name = _("quiet time of a lease")
+        verbose_name_plural = _("quiet times of leases")
+        indexes = [models.Index(fields=["lease", "at"], name="quiet_lease_at")]
+
+    def __str__(self) -> str:
+        return f"{self.lease_id} {self.until}"

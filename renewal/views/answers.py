@@ -1,4 +1,8 @@
-"""What one says to the letter besides a signature: not this time, I am leaving.
+"""What one says to the letter besides a signature: let me think, what I lean to, another room, not this time, I leave.
+
+    GET, POST …/think              "let me think": when to be reminded, once
+    GET, POST …/intent             what one leans to: one tap; who may leave is asked why
+    GET, POST …/wish               another room than those offered
 
 GET, POST …/decline            "not this time"
 GET, POST …/notice             "I am leaving": GET says what it means, or how far it has come; POST gives notice
@@ -16,7 +20,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 from django.views.decorators.http import require_POST
 
-from renewal import answers, notices, proposals
+from renewal import answers, intents, notices, proposals, thinking
 from renewal.answers import NotNow
 from renewal.models import Case, Notice
 from renewal.views import words
@@ -41,6 +45,112 @@ def _reason(request: HttpRequest) -> str:
     reason = request.POST.get("reason", "")
     more = request.POST.get("more", "").strip()
     return ": ".join(filter(None, [reason if reason in answers.REASONS else "", more]))[:180]
+
+
+# --- Let me think ------------------------------------------------------------------------------------------
+
+
+@page
+def think(request: HttpRequest, key: str) -> HttpResponse:
+    """“Let me think”: GET asks when to remind, POST says it."""
+    link = opened(request, key)
+    today, now = clock.today(), clock.now()
+    proposals.refuse_if_closed(link.lease, now=now)
+    last_day = words.day(link.lease.last_day)
+    error = ""
+    if request.method == "POST":
+        try:
+            fact = thinking.think(
+                link.lease, link.tenant, request.POST.get("when", ""), day=_date(request.POST.get("day", "")), now=now
+            )
+        except NotNow as refused:
+            error = str(refused)
+        else:
+            on = fact.said["on"]
+            context: dict[str, Any] = {
+                "kind": "reminder",
+                "day": words.day(date.fromisoformat(on)) if on else "",
+                "last_day": last_day,
+            }
+            return show(request, "h5/answered.html", context)
+    days = thinking.days(link.lease, today=today)
+    context = {
+        "last_day": last_day,
+        "soon": {choice: words.day(day) for choice, day in days.items()},
+        "first": (today + timedelta(days=1)).isoformat(),
+        "last": (link.lease.last_day - timedelta(days=1)).isoformat(),
+        "may_choose": today + timedelta(days=1) < link.lease.last_day,
+        "typed": {"when": request.POST.get("when", next(iter(days), "none")), "day": request.POST.get("day", "")},
+        "error": error,
+    }
+    return show(request, "h5/think.html", context, status=422 if error else 200)
+
+
+# --- What one leans to, and which room one would like ------------------------------------------------------
+
+
+@page
+def intent(request: HttpRequest, key: str) -> HttpResponse:
+    """What one leans to. Who wants to stay sees the offers, who is not sure when to be reminded, who may leave why."""
+    link = opened(request, key)
+    now = clock.now()
+    proposals.refuse_if_closed(link.lease, now=now)
+    if request.method != "POST":
+        return show(
+            request, "h5/leaning.html", {"reasons": answers.REASONS, "last_day": words.day(link.lease.last_day)}
+        )
+    said = {name: request.POST.get(name, "") for name in ("reason", "more")}
+    try:
+        heard = intents.say(link.lease, link.tenant, request.POST.get("lean", ""), **said, now=now)
+    except NotNow:
+        return go("letter-read", READ_AT)
+    if heard.fact.said["lean"] == "stay":
+        return go("letter-read", READ_AT, more="#offers")
+    if heard.fact.said["lean"] == "unsure":
+        return go("letter-think", READ_AT)
+    if not heard.fact.said["reason"] and not heard.fact.said["more"] and "told" not in request.POST:
+        return go("letter-intent", READ_AT)
+    until = words.day(heard.quiet_until) if heard.quiet_until else ""
+    context = {"kind": "leaning", "quiet_until": until, "last_day": words.day(link.lease.last_day)}
+    return show(request, "h5/answered.html", context)
+
+
+@page
+def wish(request: HttpRequest, key: str) -> HttpResponse:
+    """Another room than those offered: GET asks which, POST says it."""
+    link = opened(request, key)
+    now = clock.now()
+    proposals.refuse_if_closed(link.lease, now=now)
+    typed = {name: request.POST.get(name, "") for name in ("room_type", "floor", "month", "more")}
+    error = ""
+    if request.method == "POST":
+        try:
+            intents.wish(link.lease, link.tenant, **typed, now=now)
+        except NotNow as refused:
+            error = str(refused)
+        else:
+            last_day = words.day(link.lease.last_day)
+            return show(request, "h5/answered.html", {"kind": "wished", "last_day": last_day})
+    context = {"types": intents.room_types(link.lease), "months": _months(link), "typed": typed, "error": error}
+    return show(request, "h5/wish.html", context, status=422 if error else 200)
+
+
+def _months(link: Link) -> list[tuple[str, str]]:
+    """The months around the lease's end in which one may move."""
+    first = clock.today().replace(day=1)
+    last = (link.lease.last_day + timedelta(days=62)).replace(day=1)
+    found = []
+    while first <= last:
+        found.append((f"{first:%Y-%m}", words.month(first)))
+        first = (first + timedelta(days=32)).replace(day=1)
+    return found
+
+
+def _date(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
 
 
 # --- I am leaving ------------------------------------------------------------------------------------------

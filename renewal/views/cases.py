@@ -14,7 +14,7 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
-from renewal import answers, casebook, casefile, errands, facts, kpis, notices, proposals, spoken
+from renewal import answers, calibration, casebook, casefile, errands, facts, kpis, notices, proposals, spoken
 from renewal.answers import NotNow
 from renewal.cases import UnlawfulMove
 from renewal.models import Case, Errand, Notice
@@ -68,6 +68,21 @@ def listing(request: HttpRequest) -> HttpResponse:
         "ever": bool(counted["n"]) or casebook.visible(request.user, today=today).exists(),
     }
     return render(request, "staff/cases.html", context)
+
+
+@require_safe
+def intents(request: HttpRequest) -> HttpResponse:
+    """Whether tenants do what they say: intent beside outcome, with n and intervals."""
+    _refuse_without_people(request)
+    now = clock.now()
+    context = {
+        **admin.site.each_context(request),
+        **calibration.table(request.user, today=clock.day_of(now), now=now),
+        "tabs_of": Case._meta,
+        "title": _("Do tenants do what they say"),
+        "now": now,
+    }
+    return render(request, "staff/intents.html", context)
 
 
 KEPT = ("q", "state", "outcome", "building", "month", "from", "to", "waits")
@@ -253,4 +268,5 @@ def _refuse_without_people(request: HttpRequest) -> None:
 
 listing_view = admin.site.admin_view(listing)
 one_view = admin.site.admin_view(one)
+intents_view = admin.site.admin_view(intents)
 act_view = admin.site.admin_view(act)

@@ -25,7 +25,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import get_language, gettext_noop
 from django.views.decorators.http import require_POST, require_safe
 
-from renewal import letters, offers, proposals, quotes, throttles
+from renewal import intents, letters, offers, proposals, quotes, throttles
 from renewal.views import words
 from renewal.views.frame import (
     READ_AT,
@@ -94,6 +94,7 @@ def read(request: HttpRequest, key: str) -> HttpResponse:
         "today": words.day(clock.today()),
         "last_day": words.day(link.lease.last_day),
         "general": consents.chose_general(link.tenant),
+        "lean": intents.leaning(link.lease, now=clock.now()),
         "story": [{"icon": words.ICONS.get(card.code, card.code), "card": card} for card in letter.story],
         "offer": words.offer(letter, now=now),
         "say": words.missed(letter, wanted, now=now) if request.GET.get("say") in {"held", "gone"} else "",
