@@ -55,7 +55,8 @@ class Reader:
 
     @property
     def proposal(self) -> Proposal:
-        return proposal_of(self.link)
+        found = Proposal.objects.select_related("tenant", "lease__unit__building")
+        return found.get(lease=self.link.lease_id)  # also where it has been signed
 
 
 def begin(**limits: int) -> None:
