@@ -39,7 +39,7 @@ def grant(due: list[Due], steps: dict[int, StepVersion], *, today: date, now: da
         if each.fits and (perk := steps[each.said].grants):
             owed[perk].append(each)
     everyone = [each for those in owed.values() for each in those]
-    owners = _owners({each.building for each in everyone}, today=today)
+    owners = owners_of({each.building for each in everyone}, today=today)
     reasons = Reasons([steps[each.said].rule for each in everyone], {each.person for each in everyone}, today=today)
     new = 0
     for perk, those in sorted(owed.items(), key=lambda item: item[0].pk):
@@ -64,7 +64,7 @@ def grant(due: list[Due], steps: dict[int, StepVersion], *, today: date, now: da
         new += sum(grant.granted_at == now for grant in given.values())
         for n, claim in claims.items():
             if claim.key not in given:
-                those[n].refusal = str(perks.OutOfStock(perk))
+                those[n].refusal = str(perks.OutOfStock(perk, now=now))
     return new
 
 
@@ -73,7 +73,7 @@ def is_published(rule: Rule | None) -> bool:
     return bool(conditions) and all((kind, leaf[kind]) in PUBLISHED_FACTS for kind, leaf in conditions)
 
 
-def _owners(buildings: set[int], *, today: date) -> dict[int, int]:
+def owners_of(buildings: set[int], *, today: date) -> dict[int, int]:
     """Who answers for tenants of a building: its tenant care, else its manager, else headquarters."""
     ranks = {Membership.Role.CARE: 0, Membership.Role.MANAGER: 1, Membership.Role.HQ: 2}
     rows = Membership.objects.filter(

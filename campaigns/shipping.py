@@ -11,13 +11,13 @@ from django.utils.translation import gettext as _
 from campaigns import drafts, general, pushes, shipped
 from campaigns.draftchecks import NotSaved
 from campaigns.models import Playbook, PlaybookVersion, Release, Segment, Step, StepVersion
-from tenants import perks, templating
+from tenants import catalogue, templating
 from tenants.models import Perk, User
 
 
 def ship(*, now: datetime) -> None:
     """Every shipped perk, template, segment and playbook exists; those that did stay as staff left them."""
-    perks.ship_catalogue()
+    catalogue.ship()
     templating.ship(now=now)
     Segment.objects.bulk_create([Segment(**facts) for facts in shipped.SEGMENTS], ignore_conflicts=True)
     segment_of = {segment.code: segment for segment in Segment.objects.all()}

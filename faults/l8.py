@@ -31,9 +31,14 @@ WAIVED = {
     "connectors/records.py": "positions of buildings",
     "connectors/sources/cells.py": "a spreadsheet's numbers, which become Decimals here or are refused",
     "connectors/sources/cloudevents.py": "JSON's numbers, which become Decimals here or are refused",
+    "renewal/batches.py": "renewals to be expected",
     "renewal/figures.py": "shares and hours",
     "renewal/kpis.py": "shares and hours",
+    "renewal/ratecard.py": "shares of endings and of choices, beside each term",
     "renewal/templatetags/staff.py": "shares and hours",
+    "renewal/views/waves.py": "how strongly people respond to a rent, as somebody types it",
+    "renewal/waveboard.py": "shares of endings and of choices",
+    "renewal/waves.py": "shares of endings and of choices",
     "tenants/models/where.py": "positions of buildings",
 }
 

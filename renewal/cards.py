@@ -16,6 +16,7 @@ from django.db.models import Q
 
 from renewal import offers, rates
 from renewal.models import Case
+from tenants import perksums
 from tenants.models import Lease, Perk
 
 OTHER_ROOMS = 3
@@ -109,7 +110,7 @@ def build(
     are kept for others at `now` are named apart; without `now` nobody's hold is looked at.
     """
     published = rates.on(today, buildings={lease.unit.building_id for lease in leases})
-    perks = _perks()
+    perks = _perks(today)
     others, held = _others(leases, published=published, today=today, now=now, only=only)
     cards = {}
     for lease in leases:
@@ -134,9 +135,19 @@ def build(
     return cards
 
 
-def _perks() -> tuple[offers.Perk, ...]:
-    there = Perk.objects.filter(Q(stock__isnull=True) | Q(stock__gt=0), is_choice=True).order_by("code")
-    return tuple(offers.Perk(perk.code, perk.name, perk.condition, perk.min_term_months or 0) for perk in there)
+def _perks(today: date) -> tuple[offers.Perk, ...]:
+    """The perks one may choose, of which one is left: those published for `today`."""
+    there = Perk.objects.filter(
+        Q(stock__isnull=True) | Q(stock__gt=0),
+        Q(offered_from=None) | Q(offered_from__lte=today),
+        Q(offered_to=None) | Q(offered_to__gte=today),
+        is_choice=True,
+    ).order_by("code")
+    return tuple(
+        offers.Perk(perk.code, perk.name, perk.condition, perk.min_term_months or 0)
+        for perk in there
+        if perksums.left(perk) != 0
+    )
 
 
 def _others(

@@ -23,7 +23,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop
 
 from campaigns import looking, playbooks, pushes, rosters, shipping
-from renewal import cases, kpis, proposals, uploads
+from renewal import cases, kpis, milestones, proposals, uploads
 from renewal.models import KpiDay
 from tenants import clock, features, feedback, holdout, outbox, planner, retention, surveys, tags, waiting
 from tenants.models import JobRun
@@ -117,6 +117,12 @@ STAGES = (
         decides=True,
     ),
     Stage("cases", gettext_noop("Opening and moving cases"), _cases),
+    # Given for the length of a stay alone: it decides of nobody whom to tell what, and is not done again in rehearsals.
+    Stage(
+        "roadmap",
+        gettext_noop("Giving what a stay has reached"),
+        lambda today, now: milestones.give(today=today, now=now),
+    ),
     Stage(
         "proposals",
         gettext_noop("Preparing proposals"),

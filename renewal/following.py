@@ -100,15 +100,16 @@ def _tenants(lease: Lease) -> list[Tenant]:
 
 def _give(code: str, signer: Tenant, lease: Lease, *, now: datetime) -> None:
     """The chosen perk is the signer's; if the last one has just gone, what was offered has changed."""
+    perk = Perk.objects.get(code=code)
     try:
         perks.grant(
-            Perk.objects.get(code=code),
+            perk,
             signer,
             lease=lease,
             key=f"perk:{lease.pk}:{code}",
             owner=None,
             reason="续租时选择",
-            expires_at=None,
+            expires_at=perks.expiry(perk, now=now),
             now=now,
         )
     except perks.OutOfStock as error:

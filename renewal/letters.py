@@ -218,7 +218,8 @@ def after(link: Link, *, today: date) -> After | None:
         return None
     lease = signature.lease
     filing = FilingTask.objects.filter(lease=lease).first()
-    grants = Grant.objects.select_related("perk").filter(lease=lease, tenant=signature.signer).order_by("pk")
+    given = Grant.objects.filter(kind=Grant.Kind.GRANTED, lease=lease, tenant=signature.signer)
+    grants = given.select_related("perk").order_by("pk")
     return After(
         signature=signature,
         lease=lease,

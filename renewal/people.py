@@ -17,11 +17,11 @@ from django.db.models.functions import Coalesce
 from campaigns.models import Push
 from campaigns.pushes import read
 from connectors.records import Kind
-from renewal import ledger, persons
+from renewal import ledger, perkboard, persons
 from renewal.models import Case, CaseChange, Proposal
 from tenants import access, clock, holdout
 from tenants.access import Somebody
-from tenants.models import Click, DoorMonth, Event, Grant, Lease, LeaseTenant, Tenant, TenantTag
+from tenants.models import Click, DoorMonth, Event, Lease, LeaseTenant, Tenant, TenantTag
 from tenants.outbox import keeping
 from tenants.tags import TAGS
 from workorders.models import Report
@@ -171,7 +171,7 @@ def portrait(
         "doors": _doors(people, today=today),
         **pushes_of(people, leases),
         **ledger.panel(tenant, page=ledger_page, now=clock.now()),
-        "grants": list(Grant.objects.filter(tenant__in=people).select_related("perk").order_by("-granted_at", "-pk")),
+        "vouchers": perkboard.of_people(people, now=clock.now()),
         "orders": list(
             Report.objects.filter(tenant__in=people, order__unit__in=[lease.unit_id for lease in leases])
             .select_related("order__technician", "order__unit")

@@ -10,7 +10,8 @@ from django.db.models import Q
 from renewal import offers
 from tenants.models import Lease, Tenant
 
-MILESTONES = (("cleaning", 6), ("first_choice", 12), ("partner", 24))  # what, after so many months
+DIVIDEND = "partner"  # given again for each further year
+MILESTONES = (("cleaning", 6), ("first_choice", 12), (DIVIDEND, 24))  # what, after so many months
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,7 +133,7 @@ def open(
     """The terms stand, with the first yes; the others are asked for theirs. Raises `quotes.RoomGone`, `.Changed`."""
     if quote["perk"]:
         try:
-            perks.put_aside(Perk.objects.get(code=quote["perk"]))
+            perks.put_aside(Perk.objects.get(code=quote["perk"]), now=now)
         except perks.OutOfStock as error:
             raise quotes.Changed from error
     try:

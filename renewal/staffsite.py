@@ -109,7 +109,7 @@ def unfold(operator: str, brand: str) -> dict[str, Any]:
             _tabs(
                 ("tenants.building", _("Buildings"), PEOPLE),
                 ("tenants.announcement", _("Announcements"), PEOPLE),
-                ("tenants.perk", _("Perks"), PEOPLE),
+                ("staff-perks", _("Perks"), PEOPLE),
                 ("staff-rates", _("Rate card"), PEOPLE),
                 ("renewal.rate", _("Published rents"), PEOPLE),
                 ("tenants.user", _("Staff"), HQ),

@@ -29,7 +29,6 @@ from tenants.models import (
     JobRun,
     Membership,
     Message,
-    Perk,
     Staff,
     User,
 )
@@ -99,15 +98,6 @@ class AnnouncementDesk(Desk):
             assert isinstance(request.user, User)  # noqa: S101
             obj.owner, obj.recorded_at = request.user, clock.now()
         super().save_model(request, obj, form, change)
-
-
-@admin.register(Perk)
-class PerkDesk(Desk):
-    list_display = ("name", "condition", "cost", "stock", "min_term_months", "is_choice")
-    ordering = ("code",)
-    changed_by = HQ
-    fields = ("code", "name", "condition", "cost", "stock", "min_term_months", "is_choice")
-    readonly_fields = ("code",)
 
 
 class MembershipInline(TabularInline):

@@ -126,13 +126,17 @@ KEPT = (
     Kept("tenants_tenanttag"),
     Kept("tenants_dirtytenant"),
     Kept("tenants_grant", "granted_at < %(at)s"),
+    # What was taken from the stock since is in it again, and what was put into it is not yet.
     Kept(
         "tenants_perk",
         "TRUE",
         (
-            """UPDATE tenants_perk SET stock = stock + (
-                SELECT count(*) FROM {tenants_grant} given
-                WHERE given.perk_id = tenants_perk.id AND given.granted_at >= %(at)s)""",
+            """UPDATE tenants_perk SET stock = greatest(0, stock
+                + (SELECT coalesce(sum(line.quantity), 0) FROM {tenants_grant} line
+                    WHERE line.perk_id = tenants_perk.id AND line.granted_at >= %(at)s)
+                - (SELECT coalesce(sum(change.added), 0) FROM {tenants_perkchange} change
+                    WHERE change.perk_id = tenants_perk.id AND change.at >= %(at)s))
+                WHERE stock IS NOT NULL""",
         ),
     ),
     Kept(

@@ -9,54 +9,26 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from decimal import Decimal
-from typing import Any
+from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import F
 from django.utils.translation import gettext as _
 
+from tenants import clock, perksums, vouchers
 from tenants.models import Grant, Lease, Perk, Tenant, User
 
-CATALOGUE: list[dict[str, Any]] = [
-    {
-        "code": "care_line",
-        "name": "专属客服通道",
-        "condition": "租约到期前 30 天时，过去 12 个月内有过报修超过 6 小时才被接单",
-        "cost": Decimal("0.00"),
-    },
-    {
-        "code": "homestay",
-        "name": "民宿体验券",
-        "condition": "续租 12 个月及以上可选，一晚",
-        "cost": Decimal("280.00"),
-        "stock": 200,
-        "min_term_months": 12,
-        "is_choice": True,
-    },
-    {
-        "code": "cleaning",
-        "name": "保洁一次",
-        "condition": "续租 6 个月及以上可选",
-        "cost": Decimal("120.00"),
-        "min_term_months": 6,
-        "is_choice": True,
-    },
-    {
-        "code": "first_choice",
-        "name": "新房源优先选",
-        "condition": "在住满 12 个月",
-        "cost": Decimal("0.00"),
-    },
-]
+BATCH = 2000  # lines written at once
 
 
 class OutOfStock(Exception):
-    """Nothing is left of this perk."""
+    """Nothing is left of this perk, or it is not given now."""
 
-    def __init__(self, perk: Perk) -> None:
-        super().__init__(_("“%(perk)s” has run out.") % {"perk": perk.name})
+    def __init__(self, perk: Perk, *, now: datetime) -> None:
+        words = (
+            _("“%(perk)s” has run out.") if is_offered(perk, now=now) else _("“%(perk)s” is not given at this time.")
+        )
+        super().__init__(words % {"perk": perk.name})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,9 +43,19 @@ class Claim:
     expires_at: datetime | None
 
 
-def ship_catalogue() -> None:
-    """Every perk of the catalogue exists; those that did stay as staff left them."""
-    Perk.objects.bulk_create([Perk(**facts) for facts in CATALOGUE], ignore_conflicts=True)
+def is_offered(perk: Perk, *, now: datetime) -> bool:
+    """Whether the day is one on which this perk is given."""
+    today = clock.day_of(now)
+    return (perk.offered_from is None or perk.offered_from <= today) and (
+        perk.offered_to is None or today <= perk.offered_to
+    )
+
+
+def expiry(perk: Perk, *, now: datetime) -> datetime | None:
+    """When a grant of now ends: the end of its last day; none if it holds for good."""
+    if perk.valid_days is None:
+        return None
+    return clock.at(clock.day_of(now) + timedelta(days=perk.valid_days + 1))
 
 
 def grant(
@@ -98,14 +80,17 @@ def grant(
     )
     grants = grant_many(perk, [claim], now=now)
     if key not in grants:
-        raise OutOfStock(perk)
+        raise OutOfStock(perk, now=now)
     return grants[key]
 
 
-def put_aside(perk: Perk) -> None:
+@transaction.atomic
+def put_aside(perk: Perk, *, now: datetime) -> None:
     """One of this perk is kept for somebody who may still be given it. Raises `OutOfStock`."""
-    if not Perk.objects.filter(Q(stock__gt=0) | Q(stock=None), pk=perk.pk).update(stock=F("stock") - 1):
-        raise OutOfStock(perk)
+    locked = Perk.objects.select_for_update().get(pk=perk.pk)
+    if not is_offered(locked, now=now) or perksums.left(locked) == 0:
+        raise OutOfStock(locked, now=now)
+    perksums.take(locked, 1)
 
 
 def put_back(perk: Perk) -> None:
@@ -118,27 +103,29 @@ def grant_many(perk: Perk, claims: Sequence[Claim], *, now: datetime) -> dict[st
     by_key = {claim.key: claim for claim in claims}
     with transaction.atomic():
         # Whoever gives this perk waits here, so the stock read is the stock left, and a key seen is a key written.
-        left = Perk.objects.select_for_update().values_list("stock", flat=True).get(pk=perk.pk)
+        locked = Perk.objects.select_for_update().get(pk=perk.pk)
         given = _by_key(by_key)
+        left = perksums.left(locked) if is_offered(locked, now=now) else 0
         wanted = [claim for claim in by_key.values() if claim.key not in given][:left]
-        Grant.objects.bulk_create(
-            [
-                Grant(
-                    key=claim.key,
-                    perk_id=perk.pk,
-                    tenant_id=claim.tenant_id,
-                    lease_id=claim.lease_id,
-                    owner_id=claim.owner_id,
-                    reason=claim.reason,
-                    expires_at=claim.expires_at,
-                    granted_at=now,
-                )
-                for claim in wanted
-            ]
-        )
-        if wanted and left is not None:
-            Perk.objects.filter(pk=perk.pk).update(stock=F("stock") - len(wanted))
-        return given | _by_key([claim.key for claim in wanted])
+        lines = [_line(locked, claim, now=now) for claim in wanted]
+        Grant.objects.bulk_create(lines, batch_size=BATCH)
+        perksums.take(locked, len(lines))
+        return given | {line.key: line for line in lines}
+
+
+def _line(perk: Perk, claim: Claim, *, now: datetime) -> Grant:
+    return Grant(
+        key=claim.key,
+        perk_id=perk.pk,
+        tenant_id=claim.tenant_id,
+        lease_id=claim.lease_id,
+        cost=perk.cost,
+        owner_id=claim.owner_id,
+        reason=claim.reason,
+        voucher_hash=vouchers.hash_of(vouchers.derive(claim.key)) if perk.has_voucher else "",
+        expires_at=claim.expires_at,
+        granted_at=now,
+    )
 
 
 def _by_key(keys: Collection[str]) -> dict[str, Grant]:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from django.db import connection, connections
 
-from tenants import perks
+from tenants import catalogue, perks
 from tenants.models import Grant, Perk, Tenant
 from tests.makers import NOW, make_lease, make_tenant, make_user
 
@@ -29,15 +29,16 @@ def grant(perk: Perk, tenant: Tenant, key: str, **facts: Any) -> Grant:
 
 @pytest.mark.django_db
 def test_shipping_the_catalogue_again_keeps_what_staff_changed() -> None:
-    perks.ship_catalogue()
+    catalogue.ship()
     perk = Perk.objects.get(code="homestay")
     assert (perk.stock, perk.min_term_months, perk.is_choice) == (200, 12, True)
     Perk.objects.filter(code="homestay").update(stock=7, name="民宿两晚")
     Perk.objects.filter(code="cleaning").delete()
 
-    perks.ship_catalogue()
+    catalogue.ship()
 
-    assert set(Perk.objects.values_list("code", flat=True)) == {"care_line", "homestay", "cleaning", "first_choice"}
+    codes = set(Perk.objects.values_list("code", flat=True))
+    assert codes == {"care_line", "homestay", "cleaning", "first_choice", "partner"}
     assert Perk.objects.filter(code="homestay", stock=7, name="民宿两晚").exists()
 
 

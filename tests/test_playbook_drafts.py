@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from campaigns import draftchecks, drafts, releases, shelf, shipping
 from campaigns.draftchecks import NotSaved
 from campaigns.models import Enrolment, Playbook, PlaybookVersion, Push, Segment, Step, StepVersion
-from tenants import clock, perks
+from tenants import catalogue, clock
 from tests.book_forms import Visit
 from tests.makers import BEFORE, NOW, TODAY, make_announcement, make_building, make_playbook, make_user
 from tests.test_segment_pages import cells, client_of, get, resident, segment
@@ -62,7 +62,7 @@ def test_a_playbook_is_written_by_what_the_pages_offer() -> None:
     social = segment("社交", {"tag": "social"})
     resident("林晓", "A-0101")
     make_announcement(make_building("A"))
-    perks.ship_catalogue()
+    catalogue.ship()
     visit = Visit(client_of("hq"), LIST + "new/")
     visit.press("save", name="邻里夜话", segment=str(social.pk), lead_days="75")
     book = Playbook.objects.get()
@@ -186,7 +186,7 @@ LONG = "字" * 201
     ],
 )  # fmt: skip
 def test_a_step_that_is_wrong_is_not_saved(said: dict[str, Any], fault: str) -> None:
-    perks.ship_catalogue()
+    catalogue.ship()
     book = new()
     before = everything()
     with pytest.raises(NotSaved) as refused:
@@ -196,7 +196,7 @@ def test_a_step_that_is_wrong_is_not_saved(said: dict[str, Any], fault: str) -> 
 
 
 def test_the_nearest_sound_steps_are_saved() -> None:
-    perks.ship_catalogue()
+    catalogue.ship()
     book = new()
     for said in (
         {"text": "字" * 200},
@@ -327,7 +327,7 @@ def said(book: Playbook) -> list[Any]:
 
 
 def test_a_draft_thrown_away_can_be_had_back() -> None:
-    perks.ship_catalogue()
+    catalogue.ship()
     book = new("邻里夜话", segment=segment("社交", {"tag": "social"}).pk)
     save(book, grants="care_line", rule=LATE)
     save(book, anchor="wave", on="2025-12-20")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from campaigns import playbooks, pushes, shipping
 from campaigns.models import Enrolment, Push, StepVersion
-from tenants import clock, consents, outbox, perks
+from tenants import catalogue, clock, consents, outbox
 from tenants.models import Announcement, Grant, Lease, Membership, Message, Perk, Tenant, TenantTag, User
 from tests.makers import (
     BEFORE,
@@ -409,4 +409,4 @@ def test_only_the_names_a_text_may_contain_are_filled_in() -> None:
 
 
 def test_the_catalogue_is_there_before_a_step_speaks_of_a_perk() -> None:
-    assert {perk["code"] for perk in perks.CATALOGUE} <= set(Perk.objects.values_list("code", flat=True))
+    assert {perk["code"] for perk in catalogue.CATALOGUE} <= set(Perk.objects.values_list("code", flat=True))

@@ -198,7 +198,7 @@ NOT_READ = {
     "tenants_contractdecision", "tenants_decision",
     "tenants_device", "tenants_epoch", "tenants_receipt", "tenants_survey", "tenants_switching", "tenants_throttle",
     "tenants_doormonth", "tenants_generalchoice", "tenants_jobrun", "tenants_leaserevision", "tenants_link",
-    "tenants_merge", "tenants_pause", "tenants_promotion", "tenants_staff",
+    "tenants_merge", "tenants_pause", "tenants_perkchange", "tenants_promotion", "tenants_staff",
     "tenants_user_groups", "tenants_user_user_permissions",
     "tenants_waitingcontract", "tenants_waitingevent",
 }  # fmt: skip

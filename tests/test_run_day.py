@@ -22,7 +22,7 @@ from workorders.models import Report, WorkOrder
 pytestmark = pytest.mark.django_db
 
 STAGES = [
-    "prepare", "retention", "intake", "features", "tags", "cases", "proposals", "leave", "enrol", "plan",
+    "prepare", "retention", "intake", "features", "tags", "cases", "roadmap", "proposals", "leave", "enrol", "plan",
     "experiments", "hand_over", "questions", "drain", "contacts", "looks", "kpis",
 ]  # fmt: skip
 

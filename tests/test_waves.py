@@ -21,6 +21,7 @@ from renewal.offers import term_last_day
 from renewal.templatetags.staff import percentage_points
 from renewal.waves import Open
 from tenants import clock
+from tenants.models import Lease
 from tests.makers import NOW, TODAY, make_building, make_lease, make_tenant, make_unit, make_user
 from tests.test_rate_card import as_, make_band, make_rate, text
 
@@ -158,8 +159,11 @@ def test_a_renewal_that_was_signed_moves_the_ending(winter: Any) -> None:
         renews=case.lease, signed_on=TODAY,
     )  # fmt: skip
     Case.objects.filter(pk=case.pk).update(state="signed")
+    may = Lease.objects.get(last_day=date(2026, 5, 31))  # renewed long before its end, until after the year
+    make_lease(may.tenants.get(), may.unit, first_day=date(2026, 6, 1), last_day=date(2027, 5, 31), renews=may)
     facts = waveboard.wave(winter, today=TODAY, now=NOW).types["朝南一居"]
     assert (facts.known[date(2026, 12, 1)], len(facts.cases)) == (1, 19)
+    assert date(2026, 5, 1) not in facts.known
 
 
 @pytest.mark.django_db

@@ -14,6 +14,8 @@ from django.utils.translation import gettext as _
 from connectors import channels
 from renewal import answers, bookwords, phrases, sources
 from renewal.models import Case
+from renewal.perkboard import STATES
+from tenants import clock
 from tenants.access import masked
 from tenants.history import FIELDS
 from tenants.models import Event, Lease
@@ -202,3 +204,15 @@ def topic_name(code: str) -> str:
 @register.filter
 def split_words(text: str) -> list[str]:
     return text.split()
+
+
+@register.filter
+def voucher_state(state: str) -> str:
+    """How a perk stands that was given."""
+    return str(STATES[state])
+
+
+@register.filter
+def last_day(until: datetime | None) -> str:
+    """The last day of what ends at this moment."""
+    return "–" if until is None else clock.day_of(until - timedelta(microseconds=1)).isoformat()

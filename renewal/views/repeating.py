@@ -20,6 +20,12 @@ FIELD = "once"  # the form's own key, where no header names one
 UNHEARD = {"csrfmiddlewaretoken", FIELD}  # differ from one request to the next that says the same
 NOT_KEPT = {409, 429}  # come back later: it may be different then
 
+
+def said_otherwise() -> str:
+    """What one reads where a key came with something else before."""
+    return _("This form was sent before with something else in it. Please check it and send it once more.")
+
+
 View = Callable[[HttpRequest, str], HttpResponse]
 
 
@@ -42,9 +48,12 @@ def one_answer(other: View) -> Callable[[View], View]:
                 return view(request, key)
             link = opened(request, key, even_if_closed=True)
             quote = request.session.get("letter", {}).get("quote", "")
+            # The names with a space are ours: no form of this house has such a field.
             whole = {name: str(value) for name, value in request.POST.items() if name not in UNHEARD}
             try:
-                found = repeats.begin(link, said, {"quote": quote, **whole}, now=clock.now())
+                found = repeats.begin(
+                    link, said, {**whole, "quote ": quote, "page ": _page_of(request)}, now=clock.now()
+                )
             except repeats.OtherRequest:
                 return other(request, key)
             except repeats.InFlight as error:
@@ -68,6 +77,11 @@ def one_answer(other: View) -> Callable[[View], View]:
         return answer
 
     return decorate
+
+
+def _page_of(request: HttpRequest) -> str:
+    match = request.resolver_match
+    return str(match.url_name) if match else ""
 
 
 def _again(kept: repeats.Answer) -> HttpResponse:

@@ -17,7 +17,7 @@ from renewal import door, evidence, letters, proposals, quotes, rounds, signing,
 from renewal.views import words
 from renewal.views.frame import READ_AT, go, kept, opened, page, show
 from renewal.views.h5 import kept_choice, plain_choice
-from renewal.views.repeating import new_key, one_answer
+from renewal.views.repeating import new_key, one_answer, said_otherwise
 from tenants import clock, leases
 from tenants.models import Link
 
@@ -103,8 +103,7 @@ def code(request: HttpRequest, key: str) -> HttpResponse:
 def _said_otherwise(request: HttpRequest, key: str) -> HttpResponse:
     """The form's key came with other digits, or for another offer, before."""
     link = opened(request, key, even_if_closed=True)
-    error = _("This form was sent before with something else in it. Please check it and send it once more.")
-    return _code_page(request, link.tenant.phone, error=error, status=422)
+    return _code_page(request, link.tenant.phone, error=said_otherwise(), status=422)
 
 
 @page

@@ -21,6 +21,7 @@ from renewal import agreement, cosigning, door, letters, quotes, rounds, sealing
 from renewal.models import Round, Seat
 from renewal.views import words
 from renewal.views.frame import READ_AT, SeeOther, go, kept, opened, page, show
+from renewal.views.repeating import new_key, one_answer, said_otherwise
 from tenants import clock, leases
 from tenants.models import Link
 
@@ -82,6 +83,11 @@ def code(request: HttpRequest, key: str) -> HttpResponse:
     return go("letter-together-code", READ_AT)
 
 
+def _said_otherwise(request: HttpRequest, key: str) -> HttpResponse:
+    """The form's key came with other digits before."""
+    return _code_page(request, opened(request, key, even_if_closed=True), error=said_otherwise(), status=422)
+
+
 @page
 @require_safe
 def provider(request: HttpRequest, key: str) -> HttpResponse:
@@ -97,6 +103,7 @@ def provider(request: HttpRequest, key: str) -> HttpResponse:
 
 @page
 @require_POST
+@one_answer(_said_otherwise)
 def sign(request: HttpRequest, key: str) -> HttpResponse:
     """The reader's yes. A second POST leads to the same page."""
     link = opened(request, key, even_if_closed=True)
@@ -178,6 +185,7 @@ def _code_page(request: HttpRequest, link: Link, *, error: str = "", status: int
         "error": error,
         "typed": request.POST.get("code", "")[:6] if error else "",
         "check_url": reverse("letter-together-sign", args=[READ_AT]),
+        "once": new_key(),
         "resend_url": reverse("letter-together-code", args=[READ_AT]),
         "action": _("Sign"),
         "back_url": reverse("letter-together", args=[READ_AT]),

@@ -4,7 +4,7 @@ from tenants.models.decided import ContractDecision
 from tenants.models.felt import Asking, BillAsk, Survey
 from tenants.models.happened import DirtyTenant, DoorMonth, Event, Feature, TenantTag, WaitingEvent
 from tenants.models.leased import Lease, LeaseRevision, LeaseTenant, Promotion, WaitingContract
-from tenants.models.owed import Grant, Perk
+from tenants.models.owed import Grant, Perk, PerkChange
 from tenants.models.ran import Clock, JobRun
 from tenants.models.sending import Decision, Epoch, Holdout, Pause, Receipt, Switching, Throttle
 from tenants.models.told import Attempt, Click, Link, Message
@@ -56,6 +56,7 @@ __all__ = [
     "Message",
     "Pause",
     "Perk",
+    "PerkChange",
     "Preference",
     "Promotion",
     "Receipt",
