@@ -23,14 +23,14 @@ from django.utils.translation import gettext as _
 from campaigns import general, granting, kinds, pushes, segments, starts
 from campaigns.grammar import BadRule
 from campaigns.models import PlaybookVersion, StepVersion
-from campaigns.pushes import wording
+from campaigns.pushes import ROADMAP, wording
 from tenants import templating
 from tenants.models import Announcement, Perk
 
 MOST_TEXT = 200
 LONG = 40  # from so many characters on a push is long
 MOST_DAYS = 365
-NAMES = ("{last_day}", "{announcement}")
+NAMES = ("{last_day}", "{announcement}", ROADMAP)
 BRACED = re.compile(r"\{[^{}]*\}?|\}")
 RENEWING = re.compile(r"续租|续签|续约|续住|renew", re.IGNORECASE)
 # Urges, threatens, praises, or may be untrue on the day it is read (campaigns/shipped.py).
@@ -126,6 +126,8 @@ def _wording(given: Mapping[str, Any]) -> dict[str, Any]:
     if given["kind"] == Kind.CARE and (found := RENEWING.search(text)):
         fault = _("A message about a service says nothing about renewing: “%(word)s”.")
         raise NotSaved(fault % {"word": found.group()}, "text")
+    if given["kind"] != Kind.CARE and ROADMAP in text:
+        raise NotSaved(_("{roadmap} may stand in a message about a service; this one leads to the letter."), "text")
     return {"text": text, "claims_topic": topic}
 
 

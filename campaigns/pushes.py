@@ -43,9 +43,10 @@ from campaigns.grammar import Rule
 from campaigns.models import Enrolment, Push, StepVersion
 from campaigns.reasons import Reasons
 from tenants import clock, holdout, templating, troubles
-from tenants.models import Announcement, Lease, Message
+from tenants.models import Announcement, Lease, Link, Message
 from tenants.outbox import Draft, post_many
 
+ROADMAP = "{roadmap}"  # in the wording of a message about a service: it has a link to the roadmap of the stay
 KEEPS_DAYS = 3  # a message not sent within so many days is not sent
 _FOLLOWED = Enrolment.objects.filter(
     playbook=OuterRef("step__playbook"), lease=OuterRef("lease"), tenant=OuterRef("tenant"), cycle=OuterRef("cycle")
@@ -319,7 +320,8 @@ def read(push: Push) -> str:
 def wording(text: str, *, last_day: date, announcement: str = "") -> str:
     """A step's text with the few names it may contain filled in; anything else in braces stays as it is."""
     said = announcement.rstrip("。.！! ")
-    return text.replace("{last_day}", day_in_words(last_day)).replace("{announcement}", said)
+    filled = text.replace("{last_day}", day_in_words(last_day)).replace("{announcement}", said)
+    return filled.replace(ROADMAP, "").strip()
 
 
 def day_in_words(on: date) -> str:
@@ -355,7 +357,7 @@ def _draft(
         priority=-push.step.playbook.rank if is_ask else 0,
         text=wording(text, last_day=push.lease.last_day, announcement=claimed.text if claimed else ""),
         forms=forms,
-        link_purpose="proposal" if is_ask else "",
+        link_purpose=Link.Purpose.PROPOSAL if is_ask else Link.Purpose.ROADMAP if ROADMAP in text else "",
         claims_id=claimed.pk if claimed and push.said.claims_topic else None,
         stops_on_answer=is_ask,
         after_repairs=is_ask and push.fix_first,

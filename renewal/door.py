@@ -65,7 +65,7 @@ class WrongCode(Refused):
 
 
 class NothingHere(Exception):
-    """The number is theirs, but no lease of theirs can be renewed."""
+    """The number is theirs, but they have never had a lease here."""
 
 
 def phone_of(typed: str) -> str:
@@ -104,10 +104,10 @@ def ask_code(phone: str, *, now: datetime) -> None:
         row.save(update_fields=["message"])
 
 
-def enter(phone: str, typed: str, *, origin: str, any_lease: bool = False, now: datetime) -> Link:
+def enter(phone: str, typed: str, *, origin: str, now: datetime) -> Link:
     """The letter of whoever holds this phone, opened by the code. Raises `WrongCode` or `NothingHere`.
 
-    With `any_lease` a lease that is not about to end will do: its link says who is there.
+    Whoever has nothing to renew (yet) is given a link to the roadmap of their stay.
     """
     row = DoorCode.objects.select_related("message").filter(phone_hash=_hash(phone)).order_by("-number").first()
     if row is None:
@@ -120,7 +120,7 @@ def enter(phone: str, typed: str, *, origin: str, any_lease: bool = False, now: 
         raise WrongCode
     if not DoorCode.objects.filter(pk=row.pk, used_at__isnull=True).update(used_at=now):
         raise WrongCode  # two browsers at once: one of them has just used it
-    return _letter(phone, carrier=f"door:{origin}:{row.pk}", any_lease=any_lease, now=now)
+    return _letter(phone, carrier=f"door:{origin}:{row.pk}", now=now)
 
 
 def confirm(link: Link, typed: str, *, now: datetime) -> Link:
@@ -130,16 +130,16 @@ def confirm(link: Link, typed: str, *, now: datetime) -> Link:
     return link
 
 
-def _letter(phone: str, *, carrier: str, any_lease: bool, now: datetime) -> Link:
-    lease = _lease(phone) or (_leases(phone).first() if any_lease else None)
+def _letter(phone: str, *, carrier: str, now: datetime) -> Link:
+    ending = _lease(phone)
+    lease = ending or _leases(phone).first()
     tenant = _tenant(phone)
     if lease is None or tenant is None:
         raise NothingHere
     # Whoever comes back after the last day still finds their page: a link of its own, for a day at least.
     expires_at = max(links.expiry(lease, now=now), now + timedelta(days=1))
-    link, _token = links.mint(
-        carrier, tenant=tenant, lease=lease, purpose=Link.Purpose.PROPOSAL, expires_at=expires_at, now=now
-    )
+    purpose = Link.Purpose.PROPOSAL if ending else Link.Purpose.ROADMAP
+    link, _token = links.mint(carrier, tenant=tenant, lease=lease, purpose=purpose, expires_at=expires_at, now=now)
     links.prove(link, proof="code", now=now)
     return link
 

@@ -113,6 +113,13 @@ def open(link: Link, *, trusted: bool, here_before: bool, today: date, now: date
     proposals.open(link, trusted=trusted, today=today, now=now)
 
 
+def open_roadmap(link: Link, *, trusted: bool, here_before: bool, now: datetime) -> None:
+    """The roadmap is open in this browser, and no letter. Raises `OpenedElsewhere`."""
+    if not here_before and Click.objects.filter(link=link, proven_at__isnull=False).exists():
+        raise OpenedElsewhere(link)
+    links.open(link, trusted=trusted, now=now)
+
+
 def read(
     link: Link,
     choice: offers.Choice | None,

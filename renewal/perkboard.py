@@ -8,7 +8,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import Case, CharField, F, OuterRef, Q, QuerySet, Subquery, Value, When
+from django.db.models import Case, CharField, Exists, F, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
@@ -70,6 +70,15 @@ def given(perk: Perk, state: str, *, user: User, today: date, now: datetime) -> 
     )
     lines = lines.filter(state=state) if state in STATES else lines
     return lines.select_related("tenant__merged_into", "lease__unit", "owner").order_by("-granted_at", "-pk")
+
+
+def redeemed(user: User, *, today: date) -> QuerySet[Grant]:
+    """The redemptions that stand, of people whom `user` may see, the latest first."""
+    theirs = access.tenants_for(user, today=today)
+    later = Grant.objects.filter(of=OuterRef("of"), number__gt=OuterRef("number"))
+    lines = Grant.objects.filter(~Exists(later), kind=Grant.Kind.REDEEMED)
+    lines = lines.filter(Q(tenant__in=theirs) | Q(tenant__merged_into__in=theirs))
+    return lines.select_related("of", "perk", "owner", "tenant__merged_into").order_by("-granted_at", "-pk")
 
 
 def may_see(grant: Grant, *, user: User, today: date) -> bool:

@@ -110,6 +110,7 @@ def unfold(operator: str, brand: str) -> dict[str, Any]:
                 ("tenants.building", _("Buildings"), PEOPLE),
                 ("tenants.announcement", _("Announcements"), PEOPLE),
                 ("staff-perks", _("Perks"), PEOPLE),
+                ("staff-voucher", _("Vouchers"), PEOPLE),
                 ("staff-rates", _("Rate card"), PEOPLE),
                 ("renewal.rate", _("Published rents"), PEOPLE),
                 ("tenants.user", _("Staff"), HQ),

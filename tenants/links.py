@@ -22,7 +22,12 @@ from tenants import clock
 from tenants.models import Click, Lease, Link, Tenant
 
 LIFETIME = timedelta(days=30)
-PREFIXES: dict[str, str] = {Link.Purpose.PROPOSAL: "r", Link.Purpose.MOOD: "m", Link.Purpose.SURVEY: "s"}
+PREFIXES: dict[str, str] = {
+    Link.Purpose.PROPOSAL: "r",
+    Link.Purpose.MOOD: "m",
+    Link.Purpose.SURVEY: "s",
+    Link.Purpose.ROADMAP: "r",
+}
 TOKEN = re.compile(r"[a-z2-7]{26}", re.ASCII)  # 128 bits in base32
 
 
@@ -102,12 +107,12 @@ def expiry_of(last_day: date, *, now: datetime) -> datetime:
 def find(token: str, *, purpose: str = Link.Purpose.PROPOSAL, now: datetime) -> Link:
     """The live link of this token. Raises `Unknown`, `Expired` or `Revoked`; changes nothing.
 
-    A link for another purpose is unknown: what opens a question opens no letter.
+    A link of another kind of address is unknown: what opens a question opens no letter.
     """
     if not TOKEN.fullmatch(token):
         raise Unknown
     known = Link.objects.select_related("tenant__merged_into", "lease__unit__building")
-    link = known.filter(token_hash=hash_of(token), purpose=purpose).first()
+    link = known.filter(token_hash=hash_of(token), purpose__in=beside(purpose)).first()
     if link is None:
         raise Unknown
     as_person(link)
@@ -116,6 +121,11 @@ def find(token: str, *, purpose: str = Link.Purpose.PROPOSAL, now: datetime) -> 
     if link.expires_at <= now:
         raise Expired(link)
     return link
+
+
+def beside(purpose: str) -> list[str]:
+    """The purposes of links whose addresses begin alike."""
+    return [each for each, prefix in PREFIXES.items() if prefix == PREFIXES[purpose]]
 
 
 def as_person(link: Link) -> Link:

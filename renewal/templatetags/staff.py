@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from connectors import channels
-from renewal import answers, bookwords, phrases, sources
+from renewal import answers, bookwords, phrases, rounds, sources
 from renewal.models import Case
 from renewal.perkboard import STATES
 from tenants import clock
@@ -23,6 +23,7 @@ from tenants.tags import TAGS
 
 register = template.Library()
 register.filter("masked", masked)
+register.filter("masked_name", rounds.short)
 
 
 @register.filter

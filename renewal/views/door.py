@@ -21,13 +21,17 @@ from renewal.views.frame import READ_AT, go, page, refusal, remember, show
 from tenants import clock
 from tenants.models import Link
 
+# Where one may want to go, once one is known; for neither a letter has to be there.
+THEN = {"preferences": "letter-preferences", "roadmap": "letter-roadmap"}
+
 
 @page
 def number(request: HttpRequest) -> HttpResponse:
     """Where one types one's number. The answer is the same whoever has it."""
     origin = re.sub(r"[^\w-]", "", request.GET.get("from") or request.POST.get("from") or "")[:32]
     # Whoever comes to choose what they hear needs no letter to be there.
-    then = "preferences" if "preferences" in (request.GET.get("then"), request.POST.get("then")) else ""
+    asked = {request.GET.get("then"), request.POST.get("then")}
+    then = next((each for each in THEN if each in asked), "")
     if origin and request.method in {"GET", "HEAD"}:
         kind = "machines" if visitors.is_machine(request.method, request.headers) else "opened"
         at = request.GET.get("at", "")[:16].replace("\0", "")
@@ -65,14 +69,16 @@ def code(request: HttpRequest) -> HttpResponse:
             link = door.confirm(link, request.POST["code"], now=now)
         else:
             origin = held.get("from") or "r"
-            link = door.enter(phone, request.POST["code"], origin=origin, any_lease=bool(held.get("then")), now=now)
+            link = door.enter(phone, request.POST["code"], origin=origin, now=now)
     except door.WrongCode as refused:
         return _code_page(request, phone, error=str(refused))
     except door.NothingHere:
         return refusal(request, "nobody", 200)
     remember(request, link, now=now)
     request.session.pop("door", None)
-    return go("letter-preferences" if held.get("then") else "letter-read", READ_AT)
+    # Whoever has nothing to renew yet comes to the roadmap of their stay.
+    on = THEN.get(held.get("then", ""), "letter-roadmap" if link.purpose == Link.Purpose.ROADMAP else "letter-read")
+    return go(on, READ_AT)
 
 
 @page

@@ -63,6 +63,10 @@ class NotOpened(Exception):
         self.token = token
 
 
+class OnlyRoadmap(Exception):
+    """What this browser has opened leads to a roadmap, and to no letter."""
+
+
 def page(view: View) -> View:
     """Run `view` as a page under /r/: with the headers, the form check, and a kind word for every refusal."""
 
@@ -85,6 +89,8 @@ def page(view: View) -> View:
         except letters.OpenedElsewhere as error:
             request.session["door"] = {"link": error.link.pk}
             return go("letter-confirm")
+        except OnlyRoadmap:
+            return go("letter-roadmap", READ_AT)
         except NotOpened as error:
             return go("letter-cover", error.token) if error.token else refusal(request, "shut", 410)
         except proposals.Closed as error:
@@ -234,8 +240,20 @@ def refusal(request: HttpRequest, kind: str, status: int) -> HttpResponse:
         "nobody": (_("There is no lease to renew for this number."), _("Try the number your lease names.")),
     }[kind]
     onward = kind in {"unknown", "expired", "shut", "nobody", "signed"}
-    context = {"title": title, "line": line, "onward": onward, "noticed": kind == "notice" and is_open(request)}
+    context = {
+        "title": title,
+        "line": line,
+        "onward": onward,
+        "noticed": kind == "notice" and is_open(request),
+        "has_road": kind in HAS_ROAD and is_open(request),
+    }
     return show(request, "h5/closed.html", context, status=status)
+
+
+# Whoever reads no letter (any more) still has a way to look at.
+HAS_ROAD = frozenset(
+    {"signed", "notice", "moved_out", "over", "not_yet", "unpriced", "cotenant", "cosigner", "waiting"}
+)
 
 
 # --- Who is reading ---------------------------------------------------------------------------------------
@@ -260,8 +278,18 @@ def has_opened(request: HttpRequest, link: Link) -> bool:
     return bool(request.session.get("letter", {}).get("link") == link.pk)
 
 
-def opened(request: HttpRequest, key: str, *, even_if_closed: bool = False) -> Link:
-    """The link behind an address that this browser has opened. Raises `NotOpened` or `links.NotUsable`."""
+def opened(request: HttpRequest, key: str, *, even_if_closed: bool = False, is_letter: bool = True) -> Link:
+    """The link behind an address that this browser has opened. Raises `NotOpened` or `links.NotUsable`.
+
+    Raises `OnlyRoadmap` where a letter is asked for (`is_letter`) and the link is one to the roadmap.
+    """
+    link = _opened(request, key, even_if_closed=even_if_closed)
+    if is_letter and link.purpose == Link.Purpose.ROADMAP:
+        raise OnlyRoadmap
+    return link
+
+
+def _opened(request: HttpRequest, key: str, *, even_if_closed: bool) -> Link:
     now = clock.now()
     held = request.session.get("letter")
     if key != READ_AT:

@@ -41,6 +41,7 @@ from renewal.views.frame import (
     token_of,
 )
 from tenants import clock, consents, links
+from tenants.models import Link
 
 
 @page
@@ -48,11 +49,13 @@ from tenants import clock, consents, links
 def cover(request: HttpRequest, token: str) -> HttpResponse:
     """The cover. Previews and scanners fetch it as they like: it tells nothing and changes nothing."""
     link = found(request, token)
-    letters.refuse_if_over(link)
+    is_road = link.purpose == Link.Purpose.ROADMAP
+    if not is_road:
+        letters.refuse_if_over(link)
     building = link.lease.unit.building
     place = building.name.removeprefix(settings.OPERATOR_NAME).strip(" ·・-") or building.name
     key = token_of(token)
-    context = {"place": place, "open_url": reverse("letter-open", args=[key]), "refuse_at": key}
+    context = {"place": place, "open_url": reverse("letter-open", args=[key]), "refuse_at": key, "is_road": is_road}
     return show(request, "h5/cover.html", context)
 
 
@@ -63,14 +66,13 @@ def open_letter(request: HttpRequest, token: str) -> HttpResponse:
     now = clock.now()
     link = links.find(token_of(token), now=now)
     throttles.opening(link, now=now)
+    trusted, here_before = request.POST.get("gesture") == "1", has_opened(request, link)
+    if link.purpose == Link.Purpose.ROADMAP:
+        letters.open_roadmap(link, trusted=trusted, here_before=here_before, now=now)
+        remember(request, link, now=now)
+        return go("letter-roadmap", READ_AT)
     try:
-        letters.open(
-            link,
-            trusted=request.POST.get("gesture") == "1",
-            here_before=has_opened(request, link),
-            today=clock.today(),
-            now=now,
-        )
+        letters.open(link, trusted=trusted, here_before=here_before, today=clock.today(), now=now)
     except proposals.Closed as closed:
         if closed.kind == "notice":  # the letter is shut, but the notice may be seen and taken back
             remember(request, link, now=now)

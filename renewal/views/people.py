@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST, require_safe
 
-from renewal import ledger, people, persons, writing_hours
+from renewal import ledger, people, persons, roadmap, writing_hours
 from renewal.models import Case
 from tenants import access, clock, consents, current, desk, naming, preferred, refusals
 from tenants.attributes import ALIASES
@@ -151,6 +151,18 @@ def hours(request: HttpRequest, tenant_id: int) -> HttpResponse:
     return redirect(reverse("staff-tenant", args=[tenant_id]) + "#hours")
 
 
+@require_POST
+def roadmap_link(request: HttpRequest, tenant_id: int) -> HttpResponse:
+    """A link to their roadmap is on its way to the tenant, once a day."""
+    tenant, _by = _person(request, tenant_id)
+    try:
+        roadmap.send(tenant, day=clock.today(), now=clock.now())
+        messages.success(request, _("The link to the roadmap is on its way; at most one a day."))
+    except roadmap.NoStay:
+        messages.error(request, _("They have never had a lease here."))
+    return redirect("staff-tenant", tenant_id)
+
+
 def _person(request: HttpRequest, tenant_id: int) -> tuple[Tenant, User]:
     """A person behind a door of who asks."""
     _refuse_without_people(request)
@@ -228,3 +240,4 @@ alias_view = admin.site.admin_view(alias)
 refusal_view = admin.site.admin_view(refusal)
 unrefuse_view = admin.site.admin_view(unrefuse)
 hours_view = admin.site.admin_view(hours)
+roadmap_view = admin.site.admin_view(roadmap_link)

@@ -32,7 +32,7 @@ UNDO = timedelta(minutes=30)
 def read(request: HttpRequest, key: str) -> HttpResponse:
     """The page; a token in its address leads to the cover, where the letter is opened."""
     try:
-        link = opened(request, key)
+        link = opened(request, key, is_letter=False)
     except NotOpened as error:
         if error.token:
             raise
@@ -53,7 +53,7 @@ def read(request: HttpRequest, key: str) -> HttpResponse:
 @require_POST
 def choose(request: HttpRequest, key: str) -> HttpResponse:
     """One choice, by one tap."""
-    link = opened(request, key)
+    link = opened(request, key, is_letter=False)
     what, granted = request.POST.get("what", ""), request.POST.get("granted") == "1"
     try:
         preferences.choose(what, granted=granted, where=_where(request, link, "preferences"), now=clock.now())
@@ -68,7 +68,7 @@ def choose(request: HttpRequest, key: str) -> HttpResponse:
 @require_POST
 def hours(request: HttpRequest, key: str) -> HttpResponse:
     """When the tenant likes to be written to."""
-    link = opened(request, key)
+    link = opened(request, key, is_letter=False)
     typed = {name: request.POST.get(name, "")[:8] for name in ("hours", "first", "end")}
     try:
         wanted = writing_hours.chosen(typed["hours"], typed["first"], typed["end"])
@@ -85,7 +85,7 @@ def hours(request: HttpRequest, key: str) -> HttpResponse:
 def refuse(request: HttpRequest, key: str) -> HttpResponse:
     """No more messages about renewing, and back."""
     now = clock.now()
-    link = opened(request, key) if key == READ_AT else links.find(token_of(key), now=now)
+    link = opened(request, key, is_letter=False) if key == READ_AT else links.find(token_of(key), now=now)
     if request.POST.get("undo"):
         held = request.session.pop("undo", None) or {}
         if held.get("link") != link.pk or datetime.fromisoformat(held["until"]) <= now:

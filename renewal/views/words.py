@@ -42,6 +42,18 @@ def term(number: int) -> str:
     return months(number) if rest or not years else ngettext("%(n)d year", "%(n)d years", years) % {"n": years}
 
 
+def lived(since: date, today: date) -> str:
+    """How long one has lived here, in whole months: 1 year 3 months; days in the first one."""
+    whole = (today.year - since.year) * 12 + today.month - since.month
+    whole -= offers.add_months(since, whole, since.day) > today
+    years, rest = divmod(whole, 12)
+    if not whole:
+        n = (today - since).days + 1
+        return ngettext("%(n)d day", "%(n)d days", n) % {"n": n}
+    parts = [term(12 * years)] * bool(years) + [months(rest)] * bool(rest)
+    return " ".join(parts)
+
+
 def name(full: str) -> str:
     """As much of a name as a page may show to whoever holds the phone: 林*."""
     return full[:1] + "*" * min(max(len(full) - 1, 1), 2)

@@ -140,6 +140,7 @@ class Link(models.Model):
         PROPOSAL = "proposal", _("renewal proposal")
         MOOD = "mood", _("mood on a bill")
         SURVEY = "survey", _("survey")
+        ROADMAP = "roadmap", _("roadmap of the stay")
 
     token_hash = models.CharField(max_length=64, unique=True)  # SHA-256, hex
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="+")
