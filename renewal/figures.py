@@ -74,6 +74,33 @@ def effect(rest: dict[str, int], held_out: dict[str, int]) -> dict[str, Any]:
     return {**found, "is_too_few": min(one[1], other[1]) < TOO_FEW, "least": TOO_FEW, "is_unclear": is_unclear}
 
 
+def cost_per_renewal(cost: Decimal, effect: dict[str, Any]) -> dict[str, Any]:
+    """What perks cost for each renewal that would not have been: {"cost", "each", "why"}; yuan, half up to the fen.
+
+    `cost` C is that of the perks given with the renewals of those who could hear offers, `effect` as above. With the
+    difference d of the renewal rates, rest less held out, and n leases of the rest, d·n renewals are incremental, and
+    each costs C / (d·n). The ends of Newcombe's 95 % interval of d, low and high, give it an interval from
+    C / (high·n) to C / (low·n). "each" is {"rate", "low", "high"}, or None where no figure can be given, and "why" then
+    says which: "nobody" to compare, too "few" of them, "unclear" (the interval of d has zero in it), or "fewer".
+    """
+    none: dict[str, Any] = {"cost": cost, "each": None}
+    rest, held_out = effect["rest"], effect["held_out"]
+    if effect["difference"] is None:
+        return {**none, "why": "nobody"}
+    if effect["is_too_few"]:
+        return {**none, "why": "few"}
+    middle, low, high = difference(rest["k"], rest["n"], held_out["k"], held_out["n"])
+    if low <= 0 <= high:
+        return {**none, "why": "unclear"}
+    if high < 0:
+        return {**none, "why": "fewer"}
+    each = {
+        name: (cost / (Decimal(apart) * rest["n"])).quantize(Decimal("0.01"), ROUND_HALF_UP)
+        for name, apart in (("rate", middle), ("low", high), ("high", low))
+    }
+    return {"cost": cost, "each": each, "why": ""}
+
+
 def renewal_rate(outcomes: dict[str, int]) -> dict[str, Any]:
     """The figures of a period from its leases by outcome, as DOMAIN counts them.
 

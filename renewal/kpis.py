@@ -109,18 +109,27 @@ where {COUNTED} and l.last_day between %(first)s and %(last)s
 group by 1, 2
 """  # noqa: S608
 # By lot, as it stood when the lease's case could open: who was drawn later had heard offers, or might have.
-EFFECT = f"""
-select ended.is_held_out, ended.outcome, count(*) from (
-    select {holdout.DRAWN} as is_held_out, {OUTCOME} as outcome
-    from {LEASES}
-    join lateral (
-        select salt, percent from tenants_holdout line
-        where line.at <= (l.last_day - %(window)s)::timestamp at time zone 'Asia/Shanghai'
-        order by line.at desc, line.id desc limit 1
-    ) draw on draw.percent > 0
-    where {COUNTED} and l.last_day between %(first)s and %(last)s
-) ended
-group by 1, 2
+ENDED = f"""
+select l.id, {holdout.DRAWN} as is_held_out, {OUTCOME} as outcome
+from {LEASES}
+join lateral (
+    select salt, percent from tenants_holdout line
+    where line.at <= (l.last_day - %(window)s)::timestamp at time zone 'Asia/Shanghai'
+    order by line.at desc, line.id desc limit 1
+) draw on draw.percent > 0
+where {COUNTED} and l.last_day between %(first)s and %(last)s
+"""  # noqa: S608
+EFFECT = f"select ended.is_held_out, ended.outcome, count(*) from ({ENDED}) ended group by 1, 2"  # noqa: S608
+# What perks were given with the leases that followed on those that could hear offers, less those taken back: yuan, by
+# what was given and not by what is redeemed yet. Only what was chosen with a renewal (renewal/following.py).
+PERKS_GIVEN = f"""
+select coalesce(sum(line.cost * line.quantity), 0)
+from ({ENDED}) ended
+join tenants_lease next on next.renews_id = ended.id and next.state = 'signed'
+join tenants_grant given on given.lease_id = next.id
+join tenants_perk perk on perk.id = given.perk_id and given.key = 'perk:' || next.id || ':' || perk.code
+join tenants_grant line on (line.id = given.id or line.of_id = given.id) and line.granted_at <= %(until)s
+where not ended.is_held_out
 """  # noqa: S608
 # An order that was finished though nobody pressed "accept" was accepted when they came, at the latest.
 WAITS = f"""
@@ -243,10 +252,13 @@ def endings(*, day: date, building: Whose = None, now: datetime | None = None) -
 def effect(*, day: date, building: Whose = None, now: datetime | None = None) -> dict[str, Any]:
     """How the leases of the last 365 days renewed that could hear offers, and how those that were held out."""
     span = Period(day - timedelta(days=364), day)
+    facts = {**facts_of(day, whose=building, now=now), **_span(span)}
     outcomes: dict[bool, dict[str, int]] = {True: {}, False: {}}
-    for is_held_out, outcome, count in _rows(EFFECT, {**facts_of(day, whose=building, now=now), **_span(span)}):
+    for is_held_out, outcome, count in _rows(EFFECT, facts):
         outcomes[is_held_out][outcome] = count
-    return {**_iso(span), **sums.effect(outcomes[False], outcomes[True])}
+    found = sums.effect(outcomes[False], outcomes[True])
+    ((cost,),) = _rows(PERKS_GIVEN, facts)
+    return {**_iso(span), **found, "perks": sums.cost_per_renewal(cost, found)}
 
 
 def leases_with(outcome: str, *, day: date, now: datetime | None = None) -> list[int]:

@@ -24,6 +24,7 @@ ONLY_WHOLE = {"S2", "S3", "S4", "S7", "S8", "S10", "S12", "S13", "Y1"}
 # much as takes a quarter of a minute each: of L1 two rounds of each crowd, of L2 one round of each kind.
 SHARES = {"K1": 0.04, "K2": 0.02, "K4": 0.03, "L1": 0.004, "L2": 0.05, "L3": 0.016, "L4": 0.015, "L5": 0.024}
 IN_A_FILE = {
+    "claims": ("F8",),
     "clicks": ("K1",),
     "flood": ("I1", "I4"),
     "intake": ("I2", "I3", "I5", "I8"),

@@ -360,7 +360,7 @@ def test_the_progress_names_the_stage_then_sends_the_page_home_or_says_what_was_
     run = JobRun.objects.create(job="day", period="2025-12-02", started_at=NOW, stage="tags")
     address = reverse("staff-day", args=["2025-12-02"])
     html = get(root, address)
-    assert ("计算标签" in html, "5 / 17" in html, 'hx-trigger="load delay' in html) == (True, True, True)
+    assert ("计算标签" in html, "5 / 18" in html, 'hx-trigger="load delay' in html) == (True, True, True)
 
     run.error = "RuntimeError: no"
     run.save()

@@ -17,7 +17,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
-from renewal import perkboard
+from renewal import kpis, perkboard
 from renewal.views.pushes import refuse_without_people
 from tenants import catalogue, clock, desk, perksums
 from tenants.catalogue import FIELDS, NotSaved
@@ -36,6 +36,7 @@ def listing(request: HttpRequest) -> HttpResponse:
         "title": _("Perks"),
         "rows": rows,
         "all": perksums.total([row.sums for row in rows]),
+        "effect": kpis.effect(day=clock.today(), now=now),
         "now": now,
     }
     return page(request, "staff/perks.html", context)
