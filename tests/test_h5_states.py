@@ -16,12 +16,13 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
+from renewal import milestones
 from renewal.models import Case, Rate
-from tenants import asking, clock, links
+from tenants import asking, catalogue, clock, links
 from tenants.models import LeaseTenant, Link, Perk
 from tests.browser import PHONE
 from tests.letter import digits_of, make_letter
-from tests.makers import NOW, make_building, make_event, make_tenant, make_unit
+from tests.makers import NOW, TODAY, make_building, make_event, make_tenant, make_unit
 from tests.test_moods import question
 from tests.test_surveys import survey as asked
 
@@ -247,6 +248,42 @@ def cotenant(visit: Visit) -> None:
     )
     visit.page.goto(f"/r/{token}")
     visit.page.get_by_role("button", name="打开").tap()
+
+
+def _given(visit: Visit) -> str:
+    """What the stay has brought is there; the token of a link to the roadmap."""
+    catalogue.ship()
+    milestones.give(today=TODAY, now=NOW)
+    expires = links.expiry(visit.link.lease, now=NOW)
+    facts: dict[str, Any] = {"tenant": visit.link.tenant, "lease": visit.link.lease, "expires_at": expires, "now": NOW}
+    return links.mint("message:roadmap", purpose="roadmap", **facts)[1]
+
+
+@state("一路住来，住在滨江江晖店")
+def roadmap_cover(visit: Visit) -> None:
+    visit.page.goto(f"/r/{_given(visit)}")
+
+
+@state("您在这里已经住了11 个月")
+def roadmap(visit: Visit) -> None:
+    roadmap_cover(visit)
+    visit.page.get_by_role("button", name="打开").tap()
+    visit.page.wait_for_url("**/r/letter/roadmap")
+
+
+@state("您在这里已经住了11 个月")
+def roadmap_voucher(visit: Visit) -> None:
+    roadmap(visit)
+    visit.page.locator("summary").first.tap()
+    expect(visit.page.locator(".voucher-code")).to_be_visible()
+
+
+@state("您在这里已经住了11 个月")
+def roadmap_from_the_letter(visit: Visit) -> None:
+    _given(visit)
+    visit.open()
+    visit.page.get_by_role("link", name="我的居住成就").tap()
+    visit.page.wait_for_url("**/r/letter/roadmap")
 
 
 @state("为什么是这个价")
