@@ -12,6 +12,7 @@ from campaigns.models import Segment
 from renewal import days
 from renewal.models import Case
 from tenants import clock
+from tenants.models import Perk
 from tests.makers import NOW, make_user
 from tests.test_pushes_page import world
 from tests.touch import make_touchpoint
@@ -27,7 +28,7 @@ PAGES = (
     "pushes/list/", "pushes/{push}/", "touchpoint/", "touchpoint/new/", "touchpoint/{touchpoint}/?of=clicked",
     "touchpoint/{touchpoint}/edit/", "case/", "case/{case}/", "case/intents/", "renewal/case/",
     "rates/", "rates/term/?building=B1&type=朝南一居&term=12", "rates/waiting/", "batches/",
-    "workorders/workorder/", "tenants/message/",
+    "perks/", "perks/new/", "perks/{perk}/", "voucher/", "workorders/workorder/", "tenants/message/",
 )  # fmt: skip
 
 
@@ -40,6 +41,7 @@ def test_no_page_of_the_staff_is_wider_than_a_phone(chromium: Browser, live_serv
         "push": push.pk, "tenant": push.tenant_id, "lease": push.lease_id, "segment": segment.pk,
         "case": Case.objects.get(lease=push.lease_id).pk,
         "playbook": push.step.playbook_id, "touchpoint": make_touchpoint().pk,
+        "perk": Perk.objects.get(code="cleaning").pk,
     }  # fmt: skip
     make_user("chief", is_superuser=True, password=make_password("chief"))
     page = chromium.new_page(base_url=live_server.url, locale="zh-CN", viewport={"width": 390, "height": 844})
