@@ -202,7 +202,7 @@ def test_the_page_tells_who_where_until_when_and_everything_that_was_said() -> N
     html = get(root, reverse("staff-case", args=[case.pk]))
     for words in (
         "林晓、周航：租约 25 天后到期，等租客答复", case.lease.contract_no, case.lease.unit.code, "2025-12-26",
-        "3,800.00", "排在第一位", "即将到期 →", "触达已被渠道接收", "规则：contacted", "可能要走（租金：太贵）",
+        "3,800.00", "第一承租人", "即将到期 →", "触达已被渠道接收", "规则：contacted", "可能要走（租金：太贵）",
         "朝南大一居 · 6 楼 · 2026-01 起", "希望 2025-12-04 提醒", "您让我们提醒您", "2 小时",
     ):  # fmt: skip
         assert words in html, words

@@ -14,10 +14,11 @@ from django.db import InternalError, connection
 
 from campaigns import rehearsing
 from campaigns.models import Playbook, Push
-from renewal import days, rehearsals
+from renewal import days, intents, rehearsals
+from renewal.models import Case
 from renewal.rehearsals import BackTest
 from tenants import clock, past
-from tenants.models import Announcement, Consent, JobRun, Lease, Merge, Message
+from tenants.models import Announcement, Consent, JobRun, Lease, LeaseTenant, Merge, Message
 from tests.makers import make_announcement, make_event, make_lease, make_tenant, make_unit
 from tests.stretch import FIRST, Stretch
 
@@ -117,6 +118,20 @@ def test_an_announcement_withdrawn_since_was_claimed_on_its_day(monkeypatch: pyt
     assert differences(back(0, 0)) == []
     all_known(monkeypatch, "tenants_announcement")
     assert "social-kitchen-25" in {pair["step"] for pair in differences(back(0, 0))}
+
+
+def test_what_tenants_leaned_to_holds_back_in_a_back_test_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    stretch = Stretch(2)
+    stretch.run(clock.at(FIRST, 10))
+    for held in LeaseTenant.objects.filter(lease__in=Case.objects.values("lease"), is_primary=True):
+        intents.say(held.lease, held.tenant, "leave", reason="rent", now=clock.at(FIRST, 11))
+    for n in (1, 2, 3):
+        stretch.run(clock.at(FIRST + timedelta(days=n), 10))
+    assert Push.objects.filter(state="held", reason="租客可能要走，先由同事联系。").exists()
+    assert differences(back(0, 3)) == []
+    nobody = "SELECT * FROM {campaigns_quiet} WHERE false"
+    monkeypatch.setitem(rehearsing.DEFINED, "campaigns_quiet", nobody)
+    assert differences(back(0, 3))
 
 
 def test_a_lease_passed_on_since_was_asked_about_with_who_held_it_then(monkeypatch: pytest.MonkeyPatch) -> None:

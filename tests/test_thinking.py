@@ -272,7 +272,7 @@ def settled(lean: str, to: str, *, days_before: int = 5) -> None:
 
 def test_intent_is_held_against_outcome_with_n_and_wilsons_interval() -> None:
     root = staff()
-    assert "还没有人说过意向" in text(root.get(reverse("staff-intents")))
+    assert "还没有人说过意向" in text(root.get(reverse("staff-case-intents")))
     for _ in range(7):
         settled("stay", "signed")
     settled("stay", "notice")
@@ -281,7 +281,7 @@ def test_intent_is_held_against_outcome_with_n_and_wilsons_interval() -> None:
     settled("leave", "signed", days_before=30)  # too long ago to count
     settled("", "signed")
     facts.add(make_case("viewed"), "intent", {"lean": "stay", "reason": "", "more": ""}, now=NOW, by="tenant")  # open
-    html = text(root.get(reverse("staff-intents")))
+    html = text(root.get(reverse("staff-case-intents")))
     assert "已决的 12 份租约里，10 位租客说过意向" in html
     rows = dict(re.findall(r'data-lean="(\w*)">.*?n = (\d+)<', html, re.S))
     assert rows == {"stay": "8", "unsure": "0", "leave": "2", "": "2"}
@@ -296,7 +296,7 @@ def test_the_table_counts_only_the_buildings_of_who_looks() -> None:
     settled("stay", "signed")
     other = make_case("viewed", building="B2")
     cases.move(other, "notice", now=NOW, cause="x", by="x")
-    html = text(somebody("care", "care", "B2").get(reverse("staff-intents")))
+    html = text(somebody("care", "care", "B2").get(reverse("staff-case-intents")))
     assert dict(re.findall(r'data-lean="(\w*)">.*?n = (\d+)<', html, re.S)) == {
         "stay": "0", "unsure": "0", "leave": "0", "": "1",
     }  # fmt: skip
