@@ -96,9 +96,8 @@ def intent(request: HttpRequest, key: str) -> HttpResponse:
     now = clock.now()
     proposals.refuse_if_closed(link.lease, now=now)
     if request.method != "POST":
-        return show(
-            request, "h5/leaning.html", {"reasons": answers.REASONS, "last_day": words.day(link.lease.last_day)}
-        )
+        why = {code: said for code, said in answers.REASONS.items() if code != "undecided"}
+        return show(request, "h5/leaning.html", {"reasons": why, "last_day": words.day(link.lease.last_day)})
     said = {name: request.POST.get(name, "") for name in ("reason", "more")}
     try:
         heard = intents.say(link.lease, link.tenant, request.POST.get("lean", ""), **said, now=now)
