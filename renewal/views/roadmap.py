@@ -19,10 +19,10 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from renewal import cases, roadmap
+from renewal import cases, letters, roadmap
 from renewal.views import words
 from renewal.views.frame import opened, page, refusal, show
-from tenants import clock, vouchers
+from tenants import clock, links, vouchers
 from tenants.models import Link
 from tenants.vouchers import Voucher
 
@@ -30,8 +30,8 @@ from tenants.vouchers import Voucher
 @page
 @require_safe
 def read(request: HttpRequest, key: str) -> HttpResponse:
-    """The way of whoever has opened a link here, a letter's that is closed by now too."""
-    link = opened(request, key, even_if_closed=True, is_letter=False)
+    """The way of whoever has opened a link here."""
+    link = _link(request, key)
     today, now = clock.today(), clock.now()
     try:
         road = roadmap.road(link.tenant, today=today, now=now)
@@ -53,6 +53,17 @@ def read(request: HttpRequest, key: str) -> HttpResponse:
         "has_letter": link.purpose == Link.Purpose.PROPOSAL and case is not None and case.state in cases.CHAIN,
     }
     return show(request, "h5/roadmap.html", context)
+
+
+def _link(request: HttpRequest, key: str) -> Link:
+    """The link opened here. Signing closes a letter's, and its signer reads on; one that has run out shows nothing."""
+    try:
+        return opened(request, key, is_letter=False)
+    except links.NotUsable:
+        link = opened(request, key, even_if_closed=True, is_letter=False)
+        if link.purpose != Link.Purpose.PROPOSAL or letters.after(link, today=clock.today()) is None:
+            raise
+        return link
 
 
 def _stop(stop: roadmap.Stop, *, today: date) -> dict[str, Any]:
