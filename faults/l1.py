@@ -69,6 +69,7 @@ def _campaign(
                 found["answers of 5xx, or none"] += sum(one.status >= 500 or not one.status for one in answers)
                 crowd = [link for link in crowd if link.lease_id not in won]
                 crowd += [readers.letter(unit=make_unit("", building)) for _winner in range(size - len(crowd))]
+        broken = site.broken()
     with connection.cursor() as cursor:
         cursor.execute(OVERLAPS)
         (overlaps,) = cursor.fetchone()
@@ -78,6 +79,7 @@ def _campaign(
     wrong |= {"overlaps": overlaps}
     held = not any(wrong.values()) and (within is None or slowest < within)
     counts = {"rounds": found["rounds"], "signings": found["signings"], **wrong}
+    counts |= {"broken": broken} if broken else {}
     return held, {**counts, "slowest loser, seconds": round(slowest, 2)}
 
 

@@ -45,6 +45,7 @@ def _campaign(house: str, pairs: int, off: str) -> tuple[bool, dict[str, Any]]:
             found["swaps"] += len(posts) // 2
             found["not signed"] += sum(answer.location != "/r/letter/done" for answer in answers)
             found["answers of 5xx, or none"] += sum(one.status >= 500 or not one.status for one in answers)
+        broken = site.broken()
     signed = Signature.objects.filter(lease__unit__code__startswith=house).count()
     deadlocks = _one(
         "SELECT pg_stat_clear_snapshot(), deadlocks FROM pg_stat_database WHERE datname = current_database()"
@@ -55,7 +56,8 @@ def _campaign(house: str, pairs: int, off: str) -> tuple[bool, dict[str, Any]]:
         "deadlocks": deadlocks - before,
         "overlaps": _one(OVERLAPS),
     }
-    return not any(wrong.values()), {"swaps": found["swaps"], **wrong, "slowest, seconds": round(slowest, 2)}
+    counts = {"swaps": found["swaps"], **wrong, "slowest, seconds": round(slowest, 2)}
+    return not any(wrong.values()), counts | ({"broken": broken} if broken else {})
 
 
 def _swap(house: str) -> list[web.Post]:

@@ -7,6 +7,7 @@ on at once.
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -30,6 +31,8 @@ from tests.product import free_port
 
 CSRF = "a" * 32
 WORKERS, THREADS = 2, 16
+# The last line of a traceback, or what gunicorn says of a worker that is gone.
+ERROR = re.compile(r"[\w.]+(Error|Exception|Timeout)\b|.*\[(ERROR|CRITICAL)\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +59,8 @@ class Post:
 class Site:
     """Where the web processes listen."""
 
-    def __init__(self, port: int, pause: Path) -> None:
-        self.port, self.pause = port, pause
+    def __init__(self, port: int, pause: Path, said: Path) -> None:
+        self.port, self.pause, self.said = port, pause, said
 
     def post(self, said: Post) -> Answered:
         start = time.monotonic()
@@ -90,6 +93,11 @@ class Site:
         together([lambda place=place: send(place) for place in range(len(posts))])  # type: ignore[misc]
         return answers
 
+    def broken(self) -> list[str]:
+        """What the web processes broke with, the end of each traceback once."""
+        said = self.said.read_text(encoding="utf-8", errors="replace")
+        return sorted({line[:300] for line in said.splitlines() if ERROR.match(line)})
+
 
 def together(acts: list[Callable[[], None]]) -> None:
     threads = [threading.Thread(target=act) for act in acts]
@@ -108,15 +116,15 @@ def served(*, off: str = "", log: Path | None = None, more: Mapping[str, str] | 
     port = free_port()
     with TemporaryDirectory() as folder:
         env = {
-            **os.environ, "FAULTS_OFF": off, "FAULTS_PAUSE": folder, "LOG_LEVEL": "CRITICAL", "DATA": folder,
+            **os.environ, "FAULTS_OFF": off, "FAULTS_PAUSE": folder, "LOG_LEVEL": "ERROR", "DATA": folder,
             **dict.fromkeys(LIMITS, str(EVERY)), "REDIS_URL": "", **(more or {}),
         }  # fmt: skip
         command = [sys.executable, "-m", "gunicorn", "faults.webapp", "--bind", f"127.0.0.1:{port}"]
         command += ["--workers", str(WORKERS), "--threads", str(THREADS), "--timeout", "60"]
-        command += ["--log-level", "debug", "--access-logfile", "-"] if log else ["--log-level", "critical"]
-        said = log.open("wb") if log else subprocess.DEVNULL
-        process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=said, stderr=said)
-        site = Site(port, Path(folder))
+        command += ["--log-level", "debug", "--access-logfile", "-"] if log else ["--log-level", "error"]
+        site = Site(port, Path(folder), log or Path(folder) / "said")
+        with site.said.open("wb") as said:
+            process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=said, stderr=said)
         try:
             _until_it_answers(site)
             yield site
