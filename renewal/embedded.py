@@ -19,10 +19,11 @@ BASE = Path(__file__).resolve().parent.parent
 
 MARK = "RENEWAL_DEMO"  # in the environment of every process of a demo, so that leftovers are known by it
 
-# Written once into a fresh cluster: the demo is one operator on one machine.
+# Written once into a fresh cluster: the demo is one operator on one machine. Connections are for the crowds of tests:
+# fifty at one desk, and at the same time whatever another file of tests lets loose.
 TUNING = """
 listen_addresses = ''
-max_connections = 60
+max_connections = 200
 shared_buffers = 256MB
 work_mem = 32MB
 maintenance_work_mem = 128MB
