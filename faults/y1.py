@@ -10,6 +10,7 @@ off, and what it protects from is found.
 from __future__ import annotations
 
 import random
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -24,7 +25,7 @@ from django.db import connection, transaction
 from campaigns import playbooks, pushes
 from faults import mail
 from tenants import clock, consents, outbox
-from tenants.models import Lease, Message, Tenant
+from tenants.models import Attempt, Lease, Message, Tenant
 from tenants.outbox import Draft, rules
 from tests.makers import NOW, TODAY, make_building, make_lease, make_playbook, make_tenant, make_unit
 from tests.standins.base import Fault
@@ -55,7 +56,7 @@ WITHOUT_CONSENT = f"""
 
 def run(seed: int, share: float) -> dict[str, Any]:
     """The campaign, or a share of it: {"held", "counts", "red": {"held", "counts"}}."""
-    counts = _campaign(seed, round(PEOPLE * max(share, 0.2)), round(DAYS * max(share, 0.1)))
+    counts = _campaign(seed, round(PEOPLE * max(share, 0.2)), round(DAYS * max(share, 0.1)), tells=True)
     red = {}
     for what, protection in PROTECTIONS.items():
         with protection():
@@ -67,7 +68,7 @@ def run(seed: int, share: float) -> dict[str, Any]:
 # --- The year ---------------------------------------------------------------------------------------------------
 
 
-def _campaign(seed: int, people: int, days: int) -> dict[str, int]:
+def _campaign(seed: int, people: int, days: int, *, tells: bool = False) -> dict[str, int]:
     dice = random.Random(seed)
     with mail.provider("pagers", seed=seed) as service:
         with connection.cursor() as cursor:
@@ -81,7 +82,7 @@ def _campaign(seed: int, people: int, days: int) -> dict[str, int]:
             year.live(TODAY + timedelta(days=n))
         for hours in range(0, 24 * 8, 3):  # what waits goes or expires
             mail.drained(now=clock.at(TODAY + timedelta(days=days)) + timedelta(hours=hours))
-        return _count(year, service)
+        return _count(year, service, tells=tells)
 
 
 class _Year:
@@ -177,26 +178,30 @@ def _look_over_the_tables() -> None:
 # --- What is found afterwards -----------------------------------------------------------------------------------
 
 
-def _count(year: _Year, service: PagerService) -> dict[str, int]:
-    """By rows alone, and by what the provider counted."""
+def _count(year: _Year, service: PagerService, *, tells: bool) -> dict[str, int]:
+    """By rows alone, and by what the provider counted; which offers were too near each other goes to stderr."""
     with connection.cursor() as cursor:
         cursor.execute(WENT)
         sent = cursor.fetchall()
         cursor.execute(WITHOUT_CONSENT)
         (unconsented,) = cursor.fetchone()
-    offers: dict[int, list[datetime]] = defaultdict(list)
+    offers: dict[int, list[tuple[datetime, str]]] = defaultdict(list)
     quiet = answered = 0
-    for _key, klass, tenant, lease, stops, went in sent:
+    for key, klass, tenant, lease, stops, went in sent:
         at = went.astimezone(clock.SHANGHAI)
         is_off = klass == "marketing" and chinese_calendar.is_holiday(at.date())
         quiet += not (10 <= at.hour < 20 if is_off else 9 <= at.hour < 21)
         answered += stops and lease in year.answers and went > year.answers[lease]
         if klass == "marketing":
-            offers[tenant].append(at)
+            offers[tenant].append((at, key))
     over = 0
-    for moments in offers.values():
-        over += sum(later - earlier < timedelta(hours=72) for earlier, later in pairwise(sorted(moments)))
-        months = Counter((at.year, at.month) for at in moments)
+    for heard in offers.values():
+        for (earlier, one), (later, other) in pairwise(sorted(heard)):
+            if later - earlier < timedelta(hours=72):
+                over += 1
+                if tells:
+                    _say(f"{one} {earlier:%m-%d %H:%M:%S} and {other} {later:%m-%d %H:%M:%S}", one, other)
+        months = Counter((at.year, at.month) for at, _key in heard)
         over += sum(max(0, n - 4) for n in months.values())
     accepted = set(Message.objects.filter(state=Message.State.ACCEPTED).values_list("key", flat=True))
     return {
@@ -212,6 +217,13 @@ def _count(year: _Year, service: PagerService) -> dict[str, int]:
         "lost": len(accepted - service.counts.arrived.keys()),
         "twice": service.counts.doubles(),
     }
+
+
+def _say(what: str, *keys: str) -> None:
+    """What went too soon after what, with every try of both."""
+    tries = Attempt.objects.filter(message__key__in=keys).order_by("started_at", "pk")
+    told = tries.values_list("message__key", "message__state", "number", "outcome", "started_at", "message__sent_at")
+    print(what, *(" ".join(map(str, line)) for line in told), sep="\n  ", file=sys.stderr)
 
 
 # --- The protections, each off ----------------------------------------------------------------------------------
