@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from io import StringIO
 from typing import Any
@@ -412,6 +414,21 @@ def test_a_restored_database_sends_nothing_until_a_named_person_releases_it(
     assert [told(f"push:{n}")[0] for n in (1, 2, 3)] == ["accepted", "accepted", "expired"]
     assert dict(service.counts.arrived) == {"push:2": 1}
     assert Switching.objects.filter(stopped=False).values_list("by", flat=True).get() == lan.pk
+
+
+def test_threads_of_one_process_tell_the_file_at_once(settings: Any, tmp_path: Any) -> None:
+    settings.OUTBOX_EPOCH_DIR = str(tmp_path)
+    start = threading.Barrier(8)
+
+    def live(first: int) -> None:
+        start.wait(timeout=30)
+        for number in range(first, 400, 8):
+            gates._write("home", number)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(live, range(8))) == [None] * 8
+    assert [each.name for each in tmp_path.iterdir()] == ["home"]
+    assert gates._read("home") > 0
 
 
 def test_a_copied_database_sends_nothing(service: PagerService, settings: Any, tmp_path: Any) -> None:

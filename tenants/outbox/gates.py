@@ -13,6 +13,7 @@ import os
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -175,6 +176,6 @@ def _write(home: str, number: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     if _read(home) >= number:
         return
-    fresh = path.with_suffix(f".{os.getpid()}")
+    fresh = path.with_suffix(f".{uuid4()}")  # of one process, threads come here at once, too
     fresh.write_text(str(number))
     fresh.replace(path)
