@@ -5,14 +5,15 @@ New Year's Eve, the ends of February of common years and leap years, and 31 Janu
 price, and signs, where one rent is published to the end of the day and another from the next. What they see, and
 what is written down (the days of the lease, of the signature and of the filing, the rent, how long the code is
 good), is the same whether the process and its database session run in UTC, in New York or in Shanghai, and is the
-day that eight hours added to UTC give. It is whole in any share. The red twin takes the day from the time zone of
-the process.
+day that eight hours added to UTC give. A share lives through three of the moments at least. The red twin takes the day
+from the time zone of the process.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import random
 import subprocess
 import sys
 import time
@@ -52,13 +53,15 @@ SAID = "answers: "
 
 
 def run(seed: int, share: float) -> Outcome:
-    return outcome(*_campaign("shanghai"), red=_campaign("process"))
+    some = random.Random(seed).sample(range(len(MOMENTS)), max(3, round(len(MOMENTS) * share)))
+    # Before midnight in Shanghai it is the same day elsewhere: the last moment is one that tells.
+    return outcome(*_campaign("shanghai", some), red=_campaign("process", [*some[:2], len(MOMENTS) - 1]))
 
 
-def _campaign(day: str) -> tuple[bool, dict[str, Any]]:
-    told = {zone: _told(zone, day) for zone in ZONES}
+def _campaign(day: str, some: list[int]) -> tuple[bool, dict[str, Any]]:
+    told = {zone: _told(zone, day, some) for zone in ZONES}
     found: Counter[str] = Counter()
-    for place, moment in enumerate(MOMENTS):
+    for place, moment in enumerate(MOMENTS[n] for n in some):
         answers = [told[zone][place] for zone in ZONES]
         found["moments"] += 1
         found["wrong: differs between zones"] += any(answer != answers[0] for answer in answers)
@@ -89,13 +92,13 @@ def _expected(moment: datetime) -> dict[str, Any]:
     }
 
 
-def _told(zone: str, day: str) -> list[dict[str, Any]]:
+def _told(zone: str, day: str, some: list[int]) -> list[dict[str, Any]]:
     """The answers of a process in this time zone."""
     env = {**os.environ, "TZ": zone, "PGTZ": zone}
     command = [
         sys.executable,
         "-c",
-        f"import django; django.setup(); from faults.l7 import child; child({zone!r}, {day!r})",
+        f"import django; django.setup(); from faults.l7 import child; child({zone!r}, {day!r}, {some!r})",
     ]
     done = subprocess.run(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True, check=True)
     (line,) = [line for line in done.stdout.splitlines() if line.startswith(SAID)]
@@ -103,7 +106,7 @@ def _told(zone: str, day: str) -> list[dict[str, Any]]:
     return answers
 
 
-def child(zone: str, day: str) -> None:
+def child(zone: str, day: str, some: list[int]) -> None:
     """Runs in the process of `_told`."""
     readers.begin()
     number = 1_000 * (1 + ZONES.index(zone)) + 10_000 * (day == "process")  # all write into one database
@@ -113,7 +116,7 @@ def child(zone: str, day: str) -> None:
     assert time.tzname != ("CST", "CST") or zone == "Asia/Shanghai"
     if day == "process":
         clock.day_of = lambda moment: datetime.fromtimestamp(moment.timestamp()).date()  # noqa: DTZ006 - the red twin
-    print(SAID + json.dumps([_lived(f"{zone[:2]}{day[0]}{place}", moment) for place, moment in enumerate(MOMENTS)]))
+    print(SAID + json.dumps([_lived(f"{zone[:2]}{day[0]}{place}", MOMENTS[place]) for place in some]))
 
 
 def _lived(house: str, moment: datetime) -> dict[str, Any]:
