@@ -16,6 +16,7 @@ from datetime import date, datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
+from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop, override
 
@@ -95,7 +96,7 @@ def give(lease: Lease, tenant: Tenant, word: Word, *, now: datetime, by: str = T
     if not today <= word.last_day <= lease.last_day:
         raise NotNow(
             _("The day you move out lies between today and %(day)s, the last day of the lease.")
-            % {"day": lease.last_day.isoformat()}
+            % {"day": date_format(lease.last_day, _("j F Y"))}
         )
     those = [each.pk for each in persons(lease)]
     others = set(those) - {_root(notice.tenant) for notice in standing(case)} - {person.pk}

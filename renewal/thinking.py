@@ -6,6 +6,7 @@ from datetime import date, datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
+from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import override
 
@@ -68,7 +69,7 @@ def _day(lease: Lease, choice: str, day: date | None, *, today: date) -> date | 
         if day is None or not today < day < lease.last_day:
             raise NotNow(
                 _("Choose a day after today and before %(day)s, the last day of the lease.")
-                % {"day": lease.last_day.isoformat()}
+                % {"day": date_format(lease.last_day, _("j F Y"))}
             )
         return day
     if (found := days(lease, today=today).get(choice)) is None:
