@@ -1,34 +1,33 @@
 """Every page a tenant may meet, in a real browser: nothing for axe-core to find, nothing cut off, nothing out of reach.
 
-With SCREENS=docs/screens each page is kept as a picture, too.
+What leads to each of them is in tests/states. With SCREENS=docs/screens each page is kept as a picture, too.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
+from axe_playwright_python.base import AXE_SCRIPT
+from django.conf import settings as settings_of_django
 from playwright.sync_api import Browser, Page, expect
 
-from renewal import milestones
-from renewal.models import Case, Rate
-from tenants import asking, catalogue, clock, links
-from tenants.models import LeaseTenant, Link, Perk
+from tenants import clock
+from tenants.models import Perk
 from tests.browser import PHONE
-from tests.letter import digits_of, make_letter
-from tests.makers import NOW, TODAY, make_building, make_event, make_tenant, make_unit
-from tests.test_moods import question
-from tests.test_surveys import survey as asked
+from tests.letter import make_letter
+from tests.makers import NOW, make_building, make_event, make_tenant, make_unit
+from tests.states import STATES, Visit, answers, letter, questions, rooms, together, walks
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
+__all__ = ["answers", "letter", "questions", "rooms", "together"]  # their states are in STATES
 SCREENS = os.environ.get("SCREENS", "")
+PICTURES = Path(settings_of_django.BASE_DIR) / "docs/screens"
 SIZES = ((390, 844), (360, 640))
 SMALL_TARGETS = """() => [...document.querySelectorAll('a, button, input:not([type=hidden]), summary, select')]
   .filter(n => n.getClientRects().length && !n.closest('.skip') && !n.matches('.skip'))
@@ -36,6 +35,11 @@ SMALL_TARGETS = """() => [...document.querySelectorAll('a, button, input:not([ty
               const r = (whole || n).getBoundingClientRect();
               return [n.textContent.trim() || n.id || n.name, Math.round(r.width), Math.round(r.height)] })
   .filter(([name, width, height]) => height < 44 && !['tab', 'tab-stay', 'tab-move'].includes(name))"""
+WALKS = walks()
+# What axe-core finds, once colours that were on their way have come there: rules, and the elements that break them.
+FAULTS = """() => { document.getAnimations().forEach(one => one.finish());
+  return axe.run({resultTypes: ['violations']}).then(found => found.violations.map(
+    rule => [rule.id, rule.nodes.map(node => node.html.slice(0, 120))])) }"""
 # What Tab stops at, until it has been everywhere: names, or the fault that focus is not seen.
 STOPS = """() => { const n = document.activeElement; if (!n || n === document.body) return null;
   const style = getComputedStyle(n), label = n.closest('label') || n.nextElementSibling;
@@ -45,283 +49,11 @@ STOPS = """() => { const n = document.activeElement; if (!n || n === document.bo
   return [n.tagName + (n.name || n.id || n.textContent.trim().slice(0, 12)), shown] }"""
 
 
-@dataclass
-class Visit:
-    """A tenant with a letter, and the browser on their phone."""
-
-    page: Page
-    link: Link
-    token: str
-
-    def open(self) -> None:
-        self.page.goto(f"/r/{self.token}")
-        self.page.get_by_role("button", name="打开").tap()
-        self.page.wait_for_url("**/r/letter/")
-
-    def agree(self) -> None:
-        self.open()
-        self.page.get_by_role("button", name="去确认").tap()
-        self.page.wait_for_url("**/r/letter/agreement")
-
-    def ask_code(self) -> None:
-        self.agree()
-        self.page.get_by_role("checkbox").tap()
-        self.page.get_by_role("button", name="获取验证码").tap()
-        self.page.wait_for_url("**/r/letter/code")
-
-    def close(self, state: str) -> None:
-        """The case has ended in this way; the link is still good."""
-        Case.objects.filter(lease=self.link.lease).update(state=state)
-
-
-# What leads to each state: name → (way, what its first heading says).
-STATES: dict[str, tuple[Callable[[Visit], None], str]] = {}
-
-
-def state(heading: str) -> Callable[[Callable[[Visit], None]], Callable[[Visit], None]]:
-    def add(way: Callable[[Visit], None]) -> Callable[[Visit], None]:
-        STATES[way.__name__.replace("_", "-").strip("-")] = (way, heading)
-        return way
-
-    return add
-
-
-@state("这一年，住在滨江江晖店")
-def cover(visit: Visit) -> None:
-    visit.page.goto(f"/r/{visit.token}")
-
-
-@state("林*，您好")
-def letter(visit: Visit) -> None:
-    visit.open()
-
-
-@state("林*，您好")
-def letter_another_room(visit: Visit) -> None:
-    visit.open()
-    visit.page.get_by_text("换一间").tap()
-    expect(visit.page.locator(".rent [data-word=rent]")).to_have_text("4,500")
-
-
-@state("林*，您好")
-def letter_unfolded(visit: Visit) -> None:
-    visit.open()
-    visit.page.locator("details").evaluate_all("all => all.forEach(one => one.open = true)")
-
-
-@state("林*，您好")
-def letter_general(visit: Visit) -> None:
-    visit.open()
-    visit.page.get_by_role("button", name="通用方案").tap()
-    visit.page.wait_for_url("**/r/letter/")
-    expect(visit.page.get_by_role("button", name="看回我的这一份")).to_be_visible()
-
-
-@state("林*，您好")
-def letter_large_type(visit: Visit) -> None:
-    visit.open()
-    visit.page.get_by_role("button", name="大字").tap()
-    visit.page.wait_for_url("**/r/letter/")
-
-
-@state("先看这五行")
-def agreement(visit: Visit) -> None:
-    visit.agree()
-
-
-@state("输入六位验证码")
-def code(visit: Visit) -> None:
-    visit.ask_code()
-
-
-@state("输入六位验证码")
-def code_wrong(visit: Visit) -> None:
-    visit.ask_code()
-    wrong = f"{(int(digits_of()) + 1) % 1_000_000:06}"
-    visit.page.locator("#code").press_sequentially(wrong)
-    visit.page.get_by_role("button", name="签署").tap()
-    expect(visit.page.get_by_text("还可以试 4 次")).to_be_visible()
-
-
-@state("续好了")
-def done(visit: Visit) -> None:
-    visit.ask_code()
-    visit.page.locator("#code").press_sequentially(digits_of())
-    visit.page.get_by_role("button", name="签署").tap()
-    visit.page.wait_for_url("**/r/letter/done")
-
-
-@state("")
-def decline(visit: Visit) -> None:
-    visit.open()
-    visit.page.goto("/r/letter/decline")
-
-
-@state("")
-def notice(visit: Visit) -> None:
-    visit.open()
-    visit.page.goto("/r/letter/notice")
-
-
-@state("")
-def preferences(visit: Visit) -> None:
-    visit.open()
-    visit.page.goto("/r/letter/preferences")
-
-
-@state("")
-def door(visit: Visit) -> None:
-    visit.page.goto("/r/")
-
-
-@state("")
-def door_code(visit: Visit) -> None:
-    visit.page.goto("/r/")
-    visit.page.get_by_label("手机号").fill(visit.link.tenant.phone)
-    visit.page.get_by_role("button", name="获取验证码").tap()
-    visit.page.wait_for_url("**/r/code")
-
-
-@state("")
-def opened_elsewhere(visit: Visit) -> None:
-    links.open(visit.link, trusted=True, now=NOW)
-    visit.page.goto(f"/r/{visit.token}")
-    visit.page.get_by_role("button", name="打开").tap()
-    visit.page.wait_for_url("**/r/confirm")
-
-
-@state("")
-def unknown(visit: Visit) -> None:
-    visit.page.goto(f"/r/{'a' * 26}")
-
-
-@state("这个链接已经失效")
-def expired(visit: Visit) -> None:
-    Link.objects.filter(pk=visit.link.pk).update(expires_at=NOW - timedelta(seconds=1))
-    visit.page.goto(f"/r/{visit.token}")
-
-
-@state("这个链接已经失效")
-def revoked(visit: Visit) -> None:
-    Link.objects.filter(pk=visit.link.pk).update(revoked_at=NOW)
-    visit.page.goto(f"/r/{visit.token}")
-
-
-def closed(name: str, case: str, heading: str, *, opens: bool = False) -> None:
-    def way(visit: Visit) -> None:
-        visit.close(case)
-        visit.page.goto(f"/r/{visit.token}")
-        if opens:
-            visit.page.get_by_role("button", name="打开").tap()
-
-    way.__name__ = name
-    state(heading)(way)
-
-
-closed("signed", "signed", "")
-closed("noticed", "notice", "", opens=True)
-closed("moved_out", "moved_out", "这份租约已经结束")
-closed("ended_by_operator", "ended_by_operator", "这份租约已经结束")
-
-
-@state("")
-def not_yet(visit: Visit) -> None:
-    Case.objects.all().delete()
-    visit.page.goto(f"/r/{visit.token}")
-    visit.page.get_by_role("button", name="打开").tap()
-
-
-@state("")
-def unpriced(visit: Visit) -> None:
-    Rate.objects.all().delete()
-    visit.page.goto(f"/r/{visit.token}")
-    visit.page.get_by_role("button", name="打开").tap()
-
-
-@state("")
-def cotenant(visit: Visit) -> None:
-    other = make_tenant("周舟")
-    LeaseTenant.objects.create(lease=visit.link.lease, tenant=other, is_primary=False)
-    expires = links.expiry(visit.link.lease, now=NOW)
-    _link, token = links.mint(
-        "message:cotenant", tenant=other, lease=visit.link.lease, purpose="proposal", expires_at=expires, now=NOW
-    )
-    visit.page.goto(f"/r/{token}")
-    visit.page.get_by_role("button", name="打开").tap()
-
-
-def _given(visit: Visit) -> str:
-    """What the stay has brought is there; the token of a link to the roadmap."""
-    catalogue.ship()
-    milestones.give(today=TODAY, now=NOW)
-    expires = links.expiry(visit.link.lease, now=NOW)
-    facts: dict[str, Any] = {"tenant": visit.link.tenant, "lease": visit.link.lease, "expires_at": expires, "now": NOW}
-    return links.mint("message:roadmap", purpose="roadmap", **facts)[1]
-
-
-@state("一路住来，住在滨江江晖店")
-def roadmap_cover(visit: Visit) -> None:
-    visit.page.goto(f"/r/{_given(visit)}")
-
-
-@state("您在这里已经住了11 个月")
-def roadmap(visit: Visit) -> None:
-    roadmap_cover(visit)
-    visit.page.get_by_role("button", name="打开").tap()
-    visit.page.wait_for_url("**/r/letter/roadmap")
-
-
-@state("您在这里已经住了11 个月")
-def roadmap_voucher(visit: Visit) -> None:
-    roadmap(visit)
-    visit.page.locator("summary").first.tap()
-    expect(visit.page.locator(".voucher-code")).to_be_visible()
-
-
-@state("您在这里已经住了11 个月")
-def roadmap_from_the_letter(visit: Visit) -> None:
-    _given(visit)
-    visit.open()
-    visit.page.get_by_role("link", name="我的居住成就").tap()
-    visit.page.wait_for_url("**/r/letter/roadmap")
-
-
-@state("为什么是这个价")
-def certificate(visit: Visit) -> None:
-    visit.open()
-    visit.page.goto("/r/letter/certificate")
-
-
-@state("")
-def mood(visit: Visit) -> None:
-    _one, token = question()
-    visit.page.goto(f"/m/{token}")
-
-
-@state("")
-def mood_given(visit: Visit) -> None:
-    mood(visit)
-    visit.page.locator("label", has_text="开心").or_(visit.page.locator("label").first).first.tap()
-    visit.page.locator("main form button").first.tap()
-    expect(visit.page.locator("main form input[type=radio]")).to_have_count(0)
-
-
-@state("")
-def survey(visit: Visit) -> None:
-    visit.page.goto(f"/s/{_surveyed()}")
-
-
-def _surveyed() -> str:
-    asking.switch(asking.SURVEYS, on=True, by=None, now=NOW - timedelta(days=100))
-    _one, token = asked()
-    return token
-
-
 # --- The visit --------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
-def visit(chromium: Browser, live_server: Any) -> Any:
+def visit(chromium: Browser, live_server: Any, settings: Any) -> Any:
     clock.set_to(NOW)
     Perk.objects.create(
         code="stay", name="住宿券 2 晚", condition="租期 12 个月起", cost=200, min_term_months=12, is_choice=True
@@ -336,39 +68,55 @@ def visit(chromium: Browser, live_server: Any) -> Any:
         due = (NOW - timedelta(days=30 * month + 3)).date()
         said = {"item": "rent", "amount": "3800.00", "due_on": str(due)}
         make_event("payment.made", link.tenant, at=NOW - timedelta(days=30 * month + 4), data=said)
-    context = chromium.new_context(**PHONE, base_url=live_server.url, device_scale_factor=2, reduced_motion="reduce")
-    yield Visit(context.new_page(), link, token)
+    context = chromium.new_context(**PHONE, base_url=live_server.url, device_scale_factor=1.5, reduced_motion="reduce")
+    yield Visit(context.new_page(), link, token, settings)
     context.close()
 
 
-@pytest.mark.parametrize("name", sorted(STATES))
-def test_a_page_is_whole_within_reach_and_says_what_it_is_to_everybody(visit: Visit, name: str) -> None:
-    way, heading = STATES[name]
-    way(visit)
-    page = visit.page
+@pytest.mark.parametrize("end", WALKS)
+def test_pages_are_whole_within_reach_and_say_what_they_are_to_everybody(visit: Visit, end: str) -> None:
+    for name, is_seen in WALKS[end]:
+        STATES[name].way(visit)
+        expect(visit.page.get_by_role("heading", level=1)).to_have_text(STATES[name].heading)
+        if not is_seen:
+            _look_at(visit.page, name)
+
+
+def _look_at(page: Page, name: str) -> None:
+    page.wait_for_load_state()  # with its style sheets
     expect(page.get_by_role("heading", level=1)).to_have_count(1)
-    if heading:
-        expect(page.get_by_role("heading", level=1)).to_have_text(heading)
     for width, height in SIZES:
         page.set_viewport_size({"width": width, "height": height})
-        assert page.evaluate("document.documentElement.scrollWidth") <= width, width
-        assert page.evaluate(SMALL_TARGETS) == [], width
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, (name, width)
+        assert page.evaluate(SMALL_TARGETS) == [], (name, width)
     page.set_viewport_size({"width": SIZES[0][0], "height": SIZES[0][1]})
+    page.evaluate(AXE_SCRIPT)
     for scheme in ("dark", "light"):
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-        page.wait_for_timeout(150)  # colours are on their way for 120 ms
-        found = Axe().run(page).response["violations"]
-        assert [(each["id"], [node["html"][:120] for node in each["nodes"]]) for each in found] == [], scheme
+        assert page.evaluate(FAULTS) == [], (name, scheme)
     if SCREENS:
-        _keep(page, Path(SCREENS) / f"{name}.jpg")
-    assert _hidden_stops(page) == []
+        _keep(page, name)
+    assert _hidden_stops(page) == [], name
 
 
-def _keep(page: Page, path: Path) -> None:
-    """The whole page as one picture, what sticks to the bottom at the bottom."""
+def test_the_pictures_are_of_these_pages() -> None:
+    names = set(re.findall(r"^- \[(.+)\]\(\1\.jpg\)$", (PICTURES / "README.md").read_text(), re.MULTILINE))
+    assert names == {path.stem for path in PICTURES.glob("*.jpg")} == set(STATES)
+
+
+def _keep(page: Page, name: str) -> None:
+    """The whole page (or the part of it that is new) as one picture, what sticks to the bottom at the bottom."""
     width, height = SIZES[0]
-    page.set_viewport_size({"width": width, "height": max(height, page.evaluate("document.body.scrollHeight"))})
-    page.screenshot(path=path, type="jpeg", quality=72)
+    for _again in range(3):  # what is as tall as a part of the screen grows with it
+        page.set_viewport_size({"width": width, "height": max(height, page.evaluate("document.body.scrollHeight"))})
+    page.evaluate("window.scrollTo(0, 0)")
+    taken: dict[str, Any] = {"path": Path(SCREENS) / f"{name}.jpg", "type": "jpeg", "quality": 72}
+    part = STATES[name].part
+    if part:
+        box = page.locator(part).bounding_box()
+        assert box
+        taken["clip"] = {"x": 0, "y": box["y"], "width": width, "height": box["height"]}
+    page.screenshot(**taken)
     page.set_viewport_size({"width": width, "height": height})
 
 
