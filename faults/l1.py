@@ -79,8 +79,8 @@ def _campaign(
     wrong |= {"overlaps": overlaps}
     held = not any(wrong.values()) and (within is None or slowest < within)
     counts = {"rounds": found["rounds"], "signings": found["signings"], **wrong}
-    counts |= {"broken": broken} if broken else {}
-    return held, {**counts, "slowest loser, seconds": round(slowest, 2)}
+    said = {"broken": broken} if broken else {}
+    return held, {**counts, "slowest loser, seconds": round(slowest, 2), **said}
 
 
 def _ready(link: Any, room: str) -> web.Post:
