@@ -44,7 +44,7 @@ def settle(lease: Lease, to: Case.State, *, cause: str, now: datetime, by: str =
     """The case has its answer, and nothing more is said to get one."""
     case = cases.case_of(lease)
     if case is None:
-        raise proposals.Closed("not_yet", lease)
+        raise proposals.Closed("not_yet")
     if case.state == Case.State.HOLDOVER and to in {Case.State.DECLINED, Case.State.NOTICE}:
         # The lease has ended already: there is no end left to announce. Their word is kept for whoever calls.
         CaseChange.objects.create(case=case, was=case.state, now=case.state, at=now, cause=cause[:200], by=by)

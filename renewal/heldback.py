@@ -5,7 +5,6 @@ from __future__ import annotations
 from django.db.models import Exists, OuterRef, QuerySet
 
 from renewal.models import BatchLine
-from tenants.models import Lease
 
 
 def lines() -> QuerySet[BatchLine]:
@@ -16,8 +15,3 @@ def lines() -> QuerySet[BatchLine]:
 def of(lease_id: str) -> Exists:
     """A condition: the lease that the outer row names so is held back."""
     return Exists(lines().filter(lease=OuterRef(lease_id)))
-
-
-def is_held(lease: Lease) -> bool:
-    """Whether the lease is held back now."""
-    return lines().filter(lease=lease).exists()

@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 
 from django.db import transaction
 
-from renewal import agreement, cases, certificates, holds, offers, proposals, quotes, roadmap, rounds, signing, story
+from renewal import agreement, certificates, holds, offers, proposals, quotes, roadmap, rounds, signing, story
 from renewal.models import Case, FilingTask, Proposal, Signature
 from tenants import consents, links
 from tenants.models import Click, Grant, Lease, Link, Tenant
@@ -78,25 +78,10 @@ class After:
 
 def link_of(pk: int, *, even_if_closed: bool, now: datetime) -> Link:
     """The link a browser has opened, if it still opens anything. Raises as `links.find`."""
-    link = Link.objects.select_related("tenant__merged_into", "lease__unit__building").filter(pk=pk).first()
-    if link is None:
-        raise links.Unknown
-    links.as_person(link)
-    if even_if_closed:
-        return link
-    if link.revoked_at is not None:
-        raise links.Revoked(link)
-    if link.expires_at <= now:
-        raise links.Expired(link)
+    link = links.get(pk)
+    if not even_if_closed:
+        links.refuse_if_dead(link.revoked_at, link.expires_at, now=now)
     return link
-
-
-def refuse_if_over(link: Link) -> None:
-    """Nothing happens while the letter may be opened; else raises `proposals.Closed`: signed, moved out or ended."""
-    case = cases.case_of(link.lease)
-    kind = proposals.CLOSED.get(Case.State(case.state)) if case else None
-    if kind in {"signed", "moved_out", "over"}:
-        raise proposals.Closed(kind, link.lease)
 
 
 def open(link: Link, *, trusted: bool, here_before: bool, today: date, now: datetime) -> None:

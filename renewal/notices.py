@@ -228,7 +228,7 @@ def hold(lease: Lease) -> Case:
     """The case, which nobody else moves until this transaction ends."""
     case = Case.objects.select_for_update(of=("self",)).select_related("lease").filter(lease=lease).first()
     if case is None:
-        raise proposals.Closed("not_yet", lease)
+        raise proposals.Closed("not_yet")
     return case
 
 

@@ -8,16 +8,17 @@ shown is kept; what is quoted or signed is looked up again (`card_on`).
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import date, datetime
 
-from django.db import transaction
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db import connection, transaction
+from django.db.models import Exists, OuterRef
 from django.db.models.functions import Coalesce
 
 from campaigns import eligible
 from renewal import cards, cases, heldback, offers, story, year
-from renewal.models import Case, Notice, Proposal, Round
-from tenants import links
+from renewal.models import Case, Proposal
+from tenants import links, rows
 from tenants.models import Lease, LeaseTenant, Link, Tenant
 
 # Whoever declined may come back, and whoever stays on without a new term may still sign one.
@@ -30,6 +31,29 @@ CLOSED = {
     Case.State.ENDED_BY_OPERATOR: "over",
 }
 
+# What stands against a renewal of %(lease)s at %(now)s: the case's state (none: no case), whether a lease follows,
+# whether a round waits (as in renewal/rounds.py), whether a batch holds it back (as in renewal/heldback.py), and
+# whether staff have confirmed that %(person)s leaves while a flatmate stays.
+AGAINST = """
+    select c.state,
+        exists (select from tenants_lease later where later.renews_id = lease.id and later.state <> 'void'),
+        exists (
+            select from renewal_round r
+            where r.lease_id = lease.id and r.state = 'open' and (r.deadline > %(now)s or r.sealing = 'signing')
+        ),
+        exists (
+            select from renewal_batchline line
+            where line.lease_id = lease.id and line.verdict = 'held' and line.released_at is null
+        ),
+        exists (
+            select from renewal_notice n join tenants_tenant t on t.id = n.tenant_id
+            where n.case_id = c.id and n.only_them and n.withdrawn_at is null and n.confirmed_at is not null
+                and coalesce(t.merged_into_id, t.id) = %(person)s
+        )
+    from (select %(lease)s::bigint as id) lease left join renewal_case c on c.lease_id = lease.id
+"""
+_PROPOSALS = rows.Joined("renewal_proposal proposal", proposal=Proposal)
+
 
 class Closed(Exception):
     """There is nothing to choose any more (or yet). `kind` says why:
@@ -39,10 +63,9 @@ class Closed(Exception):
     well: `renewal.rounds`).
     """
 
-    def __init__(self, kind: str, lease: Lease) -> None:
+    def __init__(self, kind: str) -> None:
         super().__init__(kind)
         self.kind = kind
-        self.lease = lease
 
 
 def prepare(*, today: date, now: datetime, leases: Collection[int] | None = None) -> int:
@@ -117,26 +140,33 @@ def is_personal(tenant: Tenant) -> bool:
 
 
 def of(lease: Lease, tenant: Tenant) -> Proposal | None:
-    """The tenant's proposal for a lease, if it has been prepared."""
-    return _known().filter(lease=lease, tenant_id=_person(tenant)).first()
+    """The tenant's proposal for a lease, if it has been prepared; it speaks of the lease and tenant in hand."""
+    facts = {"lease": lease.pk, "person": _person(tenant)}
+    found = _PROPOSALS.one("proposal.lease_id = %(lease)s AND proposal.tenant_id = %(person)s", facts)
+    if found is None:
+        return None
+    proposal: Proposal = found["proposal"]
+    proposal.lease = lease
+    if proposal.tenant_id == tenant.pk:
+        proposal.tenant = tenant
+    return proposal
 
 
 def for_link(link: Link, *, today: date, now: datetime) -> Proposal:
     """The proposal a link leads to, prepared if it was missing, its card as published today. Raises `Closed`."""
-    refuse_if_closed(link.lease, now=now)
-    if heldback.is_held(link.lease):
-        raise Closed("not_yet", link.lease)
-    refuse_if_leaving(link.lease, link.tenant)
+    asked = _asked(link.lease, link.tenant, now=now)
+    if kind := asked.closed or ("not_yet" if asked.is_held_back else "notice" if asked.is_leaving else ""):
+        raise Closed(kind)
     proposal = of(link.lease, link.tenant)
     if proposal is None:
         prepare(today=today, now=now, leases=[link.lease_id])
         proposal = of(link.lease, link.tenant)
         if proposal is None:
-            raise Closed("unpriced" if _stands_first(link.lease, link.tenant) else "cotenant", link.lease)
+            raise Closed("unpriced" if _stands_first(link.lease, link.tenant) else "cotenant")
         return proposal
     card = cards.build([proposal.lease], today=today, now=now)[proposal.lease_id]
     if not card.own.rates:
-        raise Closed("unpriced", link.lease)
+        raise Closed("unpriced")
     if (frozen := cards.freeze(card)) != proposal.card:
         Proposal.objects.filter(pk=proposal.pk).update(card=frozen)
         proposal.card = frozen
@@ -167,24 +197,37 @@ def move_up(lease: Lease, to: Case.State, *, now: datetime, cause: str) -> None:
 
 def refuse_if_closed(lease: Lease, *, now: datetime) -> None:
     """Nothing happens if the lease may still be renewed; else raises `Closed`."""
-    case = cases.case_of(lease)
-    if case is None:
-        raise Closed("not_yet", lease)
-    if case.state in CLOSED:
-        raise Closed(CLOSED[Case.State(case.state)], lease)
-    if Lease.objects.filter(renews=lease).exclude(state=Lease.State.VOID).exists():
-        raise Closed("signed", lease)
-    alive = Q(deadline__gt=now) | Q(sealing=Round.Sealing.SIGNING)  # as in `renewal.rounds`
-    if Round.objects.filter(alive, lease=lease, state=Round.State.OPEN).exists():
-        raise Closed("waiting", lease)
+    if kind := _asked(lease, now=now).closed:
+        raise Closed(kind)
 
 
-def refuse_if_leaving(lease: Lease, tenant: Tenant) -> None:
+def refuse_if_leaving(lease: Lease, tenant: Tenant, *, now: datetime) -> None:
     """Whoever leaves while a flatmate stays has nothing to choose once staff have confirmed it. Raises `Closed`."""
-    alone = Notice.objects.filter(only_them=True, withdrawn_at=None, confirmed_at__isnull=False)
-    roots = alone.filter(case__lease=lease).annotate(person=Coalesce("tenant__merged_into_id", "tenant_id"))
-    if roots.filter(person=_person(tenant)).exists():
-        raise Closed("notice", lease)
+    if _asked(lease, tenant, now=now).is_leaving:
+        raise Closed("notice")
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What stands against a renewal."""
+
+    closed: str  # for everybody on the lease, a kind of `Closed`; or nothing
+    is_held_back: bool
+    is_leaving: bool  # the person asked for, alone
+
+
+def _asked(lease: Lease, tenant: Tenant | None = None, *, now: datetime) -> _Asked:
+    facts = {"lease": lease.pk, "person": _person(tenant) if tenant else None, "now": now}
+    with connection.cursor() as cursor:
+        cursor.execute(AGAINST, facts)
+        state, is_followed, waits, is_held_back, is_leaving = cursor.fetchone()
+    if state is None:
+        closed = "not_yet"
+    elif state in CLOSED:
+        closed = CLOSED[Case.State(state)]
+    else:
+        closed = "signed" if is_followed else "waiting" if waits else ""
+    return _Asked(closed, is_held_back, is_leaving)
 
 
 def card_of(proposal: Proposal) -> offers.Card:
@@ -203,9 +246,5 @@ def card_on(proposal: Proposal, *, today: date, now: datetime | None = None) -> 
     shown = {room.unit for room in frozen.rooms[1:]} | {room.unit for room in frozen.held}
     card = cards.build([lease], today=today, now=now, only={lease.pk: shown})[lease.pk]
     if not card.own.rates:
-        raise Closed("unpriced", lease)
+        raise Closed("unpriced")
     return card
-
-
-def _known() -> QuerySet[Proposal]:
-    return Proposal.objects.select_related("tenant", "lease__unit__building")

@@ -39,6 +39,14 @@ UPSERT = """
     returning (select code from tenants_building where id = line.building_id), room_type, term_months, free_months,
         signed_from
 """
+# Of the lines that hold on a day, the one that started last.
+HOLDING = """
+    select distinct on (building_id, room_type, term_months, free_months)
+        building_id, room_type, term_months, free_months, monthly_rent, signed_to
+    from renewal_rate
+    where building_id = any(%(buildings)s) and signed_from <= %(day)s and signed_to >= %(day)s
+    order by building_id, room_type, term_months, free_months, signed_from desc
+"""
 
 
 def publish(records: Iterable[RateRecord | BadRecord], *, now: datetime) -> Counts:
@@ -217,13 +225,9 @@ def _lines(keys: Collection[Key]) -> dict[Key, tuple[Decimal, date]]:
 
 def on(day: date, *, buildings: Collection[int]) -> dict[tuple[int, str], tuple[offers.Rate, ...]]:
     """The lines that hold for a signature on `day`, per (building, room type)."""
-    lines = (
-        Rate.objects.filter(building_id__in=buildings, signed_from__lte=day, signed_to__gte=day)
-        .order_by("building_id", "room_type", "term_months", "free_months", "-signed_from")
-        .distinct("building_id", "room_type", "term_months", "free_months")
-    )
     published: dict[tuple[int, str], list[offers.Rate]] = {}
-    for line in lines:
-        rate = offers.Rate(line.term_months, line.free_months, line.monthly_rent, line.signed_to)
-        published.setdefault((line.building_id, line.room_type), []).append(rate)
+    with connection.cursor() as cursor:
+        cursor.execute(HOLDING, {"day": day, "buildings": list(buildings)})
+        for building, room_type, *line in cursor.fetchall():
+            published.setdefault((building, room_type), []).append(offers.Rate(*line))
     return {key: tuple(rates) for key, rates in published.items()}

@@ -252,7 +252,7 @@ def _settle(
         return done
     rounds.lapse(now=now, of=lease)
     proposals.refuse_if_closed(lease, now=now)
-    proposals.refuse_if_leaving(lease, signer)
+    proposals.refuse_if_leaving(lease, signer, now=now)
     quote = quotes.read(quote_token, proposal=proposal, now=now)
     others = rounds.others(lease, signer)
     words = agreement.draft(proposal, signer, quote, today=clock.day_of(now), others=others)

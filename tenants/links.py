@@ -10,16 +10,16 @@ import base64
 import hashlib
 import hmac
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 
 from django.conf import settings
 from django.db import connection, transaction
 
-from tenants import clock
-from tenants.models import Click, Lease, Link, Tenant
+from tenants import clock, rows
+from tenants.models import Building, Click, Lease, Link, Tenant, Unit
 
 LIFETIME = timedelta(days=30)
 PREFIXES: dict[str, str] = {
@@ -28,15 +28,29 @@ PREFIXES: dict[str, str] = {
     Link.Purpose.SURVEY: "s",
     Link.Purpose.ROADMAP: "r",
 }
+# A link with what its pages speak of; a merged tenant with the person they turned out to be.
+_KNOWN = rows.Joined(
+    """tenants_link link
+    JOIN tenants_tenant tenant ON tenant.id = link.tenant_id
+    LEFT JOIN tenants_tenant person ON person.id = tenant.merged_into_id
+    JOIN tenants_lease lease ON lease.id = link.lease_id
+    JOIN tenants_unit unit ON unit.id = lease.unit_id
+    JOIN tenants_building building ON building.id = unit.building_id""",
+    link=Link,
+    tenant=Tenant,
+    person=Tenant,
+    lease=Lease,
+    unit=Unit,
+    building=Building,
+)
 TOKEN = re.compile(r"[a-z2-7]{26}", re.ASCII)  # 128 bits in base32
 
 
 class NotUsable(Exception):
     """This link opens nothing (any more)."""
 
-    def __init__(self, link: Link | None = None) -> None:
+    def __init__(self) -> None:
         super().__init__(self.__doc__)
-        self.link = link
 
 
 class Unknown(NotUsable):
@@ -111,16 +125,35 @@ def find(token: str, *, purpose: str = Link.Purpose.PROPOSAL, now: datetime) -> 
     """
     if not TOKEN.fullmatch(token):
         raise Unknown
-    known = Link.objects.select_related("tenant__merged_into", "lease__unit__building")
-    link = known.filter(token_hash=hash_of(token), purpose__in=beside(purpose)).first()
-    if link is None:
-        raise Unknown
-    as_person(link)
-    if link.revoked_at is not None:
-        raise Revoked(link)
-    if link.expires_at <= now:
-        raise Expired(link)
+    sought = {"hash": hash_of(token), "purposes": beside(purpose)}
+    link = _known("link.token_hash = %(hash)s AND link.purpose = ANY(%(purposes)s)", sought)
+    refuse_if_dead(link.revoked_at, link.expires_at, now=now)
     return link
+
+
+def get(pk: int) -> Link:
+    """The link of this id, live or not, as `find` gives it. Raises `Unknown`."""
+    return _known("link.id = %(pk)s", {"pk": pk})
+
+
+def refuse_if_dead(revoked_at: datetime | None, expires_at: datetime, *, now: datetime) -> None:
+    """Nothing happens if a link of which this is so still opens something; else raises `Revoked` or `Expired`."""
+    if revoked_at is not None:
+        raise Revoked
+    if expires_at <= now:
+        raise Expired
+
+
+def _known(where: str, facts: Mapping[str, Any]) -> Link:
+    found = _KNOWN.one(where, facts)
+    if found is None:
+        raise Unknown
+    link: Link = found["link"]
+    link.tenant, link.lease = found["tenant"], found["lease"]
+    link.tenant.merged_into = found["person"]
+    link.lease.unit = found["unit"]
+    link.lease.unit.building = found["building"]
+    return as_person(link)
 
 
 def beside(purpose: str) -> list[str]:

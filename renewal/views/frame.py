@@ -132,9 +132,14 @@ def _look(request: HttpRequest, where: dict[str, Any]) -> None:
 def found(request: HttpRequest, key: str, *, purpose: str = Link.Purpose.PROPOSAL) -> Link:
     """The live link of the token in an address; a look counts. Raises as `links.find`, and `throttles.TooOften`."""
     link = links.find(token_of(key), purpose=purpose, now=clock.now())
-    if request.method in LOOKS and not is_open(request):
-        throttles.look(address="", link=link.pk, now=clock.now())
+    counted(request, link.pk)
     return link
+
+
+def counted(request: HttpRequest, link: int) -> None:
+    """A look at the address of this link's token counts, unless `_look` has counted it as its reader's."""
+    if request.method in LOOKS and not is_open(request):
+        throttles.look(address="", link=link, now=clock.now())
 
 
 class SeeOther(HttpResponseRedirect):

@@ -25,12 +25,12 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import get_language, gettext_noop
 from django.views.decorators.http import require_POST, require_safe
 
-from renewal import intents, letters, offers, proposals, quotes, throttles
+from renewal import covers, intents, letters, offers, proposals, quotes, throttles
 from renewal.views import words
 from renewal.views.frame import (
     READ_AT,
     SeeOther,
-    found,
+    counted,
     go,
     has_opened,
     kept,
@@ -48,14 +48,17 @@ from tenants.models import Link
 @require_safe
 def cover(request: HttpRequest, token: str) -> HttpResponse:
     """The cover. Previews and scanners fetch it as they like: it tells nothing and changes nothing."""
-    link = found(request, token)
-    is_road = link.purpose == Link.Purpose.ROADMAP
-    if not is_road:
-        letters.refuse_if_over(link)
-    building = link.lease.unit.building
-    place = building.name.removeprefix(settings.OPERATOR_NAME).strip(" ·・-") or building.name
     key = token_of(token)
-    context = {"place": place, "open_url": reverse("letter-open", args=[key]), "refuse_at": key, "is_road": is_road}
+    said = covers.find(key, now=clock.now())
+    counted(request, said.link)
+    if said.over:
+        raise proposals.Closed(said.over)
+    context = {
+        "place": said.building.removeprefix(settings.OPERATOR_NAME).strip(" ·・-") or said.building,
+        "open_url": reverse("letter-open", args=[key]),
+        "refuse_at": key,
+        "is_road": said.is_road,
+    }
     return show(request, "h5/cover.html", context)
 
 

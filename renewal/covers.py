@@ -1,0 +1,48 @@
+"""The cover of a letter or of a roadmap: the little it says, in one statement, since scanners ask for it as well."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import connection
+
+from renewal import proposals
+from renewal.models import Case
+from tenants import links
+from tenants.models import Link
+
+FOUND = """
+    select link.id, link.purpose, link.revoked_at, link.expires_at, building.name, c.state
+    from tenants_link link join tenants_lease lease on lease.id = link.lease_id
+    join tenants_unit unit on unit.id = lease.unit_id join tenants_building building on building.id = unit.building_id
+    left join renewal_case c on c.lease_id = link.lease_id
+    where link.token_hash = %(hash)s and link.purpose = any(%(purposes)s)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Cover:
+    """What a live link's cover says: nothing of whoever it was sent to."""
+
+    link: int
+    is_road: bool
+    building: str
+    over: str  # why there is no letter to open any more, as in `proposals.Closed`: signed, moved_out, over; or nothing
+
+
+def find(token: str, *, now: datetime) -> Cover:
+    """The cover of the live link of this token. Raises as `links.find`; changes nothing."""
+    if not links.TOKEN.fullmatch(token):
+        raise links.Unknown
+    with connection.cursor() as cursor:
+        cursor.execute(FOUND, {"hash": links.hash_of(token), "purposes": links.beside(Link.Purpose.PROPOSAL)})
+        row = cursor.fetchone()
+    if row is None:
+        raise links.Unknown
+    link, purpose, revoked_at, expires_at, building, state = row
+    links.refuse_if_dead(revoked_at, expires_at, now=now)
+    is_road = purpose == Link.Purpose.ROADMAP
+    kind = proposals.CLOSED.get(Case.State(state), "") if state and not is_road else ""
+    # Whoever gave notice may see it, and take it back.
+    return Cover(link, is_road, building, "" if kind == "notice" else kind)
