@@ -13,6 +13,14 @@ PERSONAL_SQL = f"""
     WHERE consent.purpose = 'profiling' AND consent.granted
       AND consent.tenant_id NOT IN ({consents.GENERAL_SQL})"""  # noqa: S608
 
+# The same for the persons %(people)s, without reading what the others ever said.
+_PERSONAL_OF_SQL = f"""
+    WITH known AS (
+        SELECT id, coalesce(merged_into_id, id) AS person FROM tenants_tenant
+        WHERE id = ANY(%(people)s) OR merged_into_id = ANY(%(people)s)
+    )
+    SELECT person FROM ({consents.PROFILE_OF_KNOWN_SQL}) profile WHERE granted AND person = ANY(%(people)s)"""  # noqa: S608
+
 # A lease there is still something to ask about. Expects `lease`.
 GOES_ON_SQL = """
     lease.state = 'signed' AND lease.ended_by = '' AND lease.last_day >= %(today)s
@@ -21,7 +29,6 @@ GOES_ON_SQL = """
 
 def personal(people: Collection[int]) -> set[int]:
     """Those of these persons to whom personal wording may be said: they agree, and did not choose otherwise."""
-    sql = f"SELECT tenant_id FROM ({PERSONAL_SQL}) personal WHERE tenant_id = ANY(%(people)s)"  # noqa: S608
     with connection.cursor() as cursor:
-        cursor.execute(sql, {"people": list(people), "channel": consents.ANY})
+        cursor.execute(_PERSONAL_OF_SQL, {"people": list(people), "channel": consents.ANY})
         return {person for (person,) in cursor.fetchall()}

@@ -12,11 +12,10 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import connection
-from django.db.models import Q
 
 from renewal import offers, rates
 from renewal.models import Case
-from tenants import perksums
+from tenants import perksums, rows
 from tenants.models import Lease, Perk
 
 OTHER_ROOMS = 3
@@ -88,6 +87,13 @@ VACANT = """
     where case when %(named)s then code = any(%(units)s::text[]) else place = 1 and nth <= %(most)s end
     order by lease_id, list_rent < own_rent, abs(list_rent - own_rent), code
 """
+_PERKS = rows.Joined("tenants_perk perk", perk=Perk)
+OFFERED = """
+    perk.is_choice and (perk.stock is null or perk.stock > 0)
+    and (perk.offered_from is null or perk.offered_from <= %(today)s)
+    and (perk.offered_to is null or perk.offered_to >= %(today)s)
+    order by perk.code
+"""
 GONE = [
     Case.State.SIGNED,  # the next lease speaks for itself
     Case.State.TRANSFERRED,
@@ -137,12 +143,7 @@ def build(
 
 def _perks(today: date) -> tuple[offers.Perk, ...]:
     """The perks one may choose, of which one is left: those published for `today`."""
-    there = Perk.objects.filter(
-        Q(stock__isnull=True) | Q(stock__gt=0),
-        Q(offered_from=None) | Q(offered_from__lte=today),
-        Q(offered_to=None) | Q(offered_to__gte=today),
-        is_choice=True,
-    ).order_by("code")
+    there = [found["perk"] for found in _PERKS.all(OFFERED, {"today": today})]
     return tuple(
         offers.Perk(perk.code, perk.name, perk.condition, perk.min_term_months or 0)
         for perk in there

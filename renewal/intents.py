@@ -19,10 +19,11 @@ from campaigns import quiet
 from renewal import errands, facts, notices, proposals, thinking
 from renewal.answers import REASONS, TENANT, NotNow
 from renewal.models import Case, Errand, Fact
-from tenants import clock, outbox
+from tenants import clock, outbox, rows
 from tenants.models import Lease, Tenant, Unit
 
 MOST = 160
+_FACTS = rows.Joined("renewal_fact fact JOIN renewal_case c ON c.id = fact.case_id", fact=Fact)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,5 +96,9 @@ def wish(
 
 def leaning(lease: Lease, *, now: datetime) -> str:
     """What the tenant leans to, if they have said so within the last days that count."""
-    last = Fact.objects.filter(case__lease=lease, kind=Fact.Kind.INTENT).order_by("-at", "-pk").first()
+    said = {"lease": lease.pk, "kind": Fact.Kind.INTENT.value}
+    found = _FACTS.one(
+        "c.lease_id = %(lease)s AND fact.kind = %(kind)s ORDER BY fact.at DESC, fact.id DESC LIMIT 1", said
+    )
+    last: Fact | None = found["fact"] if found else None
     return last.said["lean"] if last and not facts.is_stale(last, now=now) else ""

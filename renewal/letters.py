@@ -40,6 +40,7 @@ class Letter:
     offer: quotes.SignedQuote
     others: tuple[offers.Alternative, ...]
     story: list[story.Told]
+    general: bool  # its reader chose the version that knows nothing about them
     kept: dict[str, datetime]  # the rooms kept for the reader, until when
     early: Earlier | None
 
@@ -118,11 +119,14 @@ def read(
     proposal = proposals.for_link(link, today=today, now=now)
     card = proposals.card_of(proposal)  # `for_link` has just laid today's card in it
     fitting = fit(choice, card)
-    told = story.told(proposal.story, language=language, general=not proposals.is_personal(link.tenant))
+    wording = consents.wording(link.tenant)
+    told = story.told(proposal.story, language=language, general=not wording.is_personal)
     offer = quotes.quote(proposal, fitting, now=now, card=card)
     kept = holds.of(proposal, now=now)
     early = _earlier(offer.quote, card, move_on, today=today)
-    return Letter(proposal, card, fitting, offer, offers.alternatives(fitting, card), told, kept, early)
+    return Letter(
+        proposal, card, fitting, offer, offers.alternatives(fitting, card), told, wording.general, kept, early
+    )
 
 
 def choose(link: Link, choice: offers.Choice, *, today: date, now: datetime, move_on: date | None = None) -> Priced:

@@ -18,7 +18,7 @@ from django.db.models.functions import Coalesce
 from campaigns import eligible
 from renewal import cards, cases, heldback, offers, story, year
 from renewal.models import Case, Proposal
-from tenants import links, rows
+from tenants import consents, links, rows
 from tenants.models import Lease, LeaseTenant, Link, Tenant
 
 # Whoever declined may come back, and whoever stays on without a new term may still sign one.
@@ -136,7 +136,7 @@ def _person(tenant: Tenant) -> int:
 
 def is_personal(tenant: Tenant) -> bool:
     """Whether the tenant may be told what was drawn from their behaviour: they agree, and did not choose otherwise."""
-    return bool(eligible.personal({_person(tenant)}))
+    return consents.wording(tenant).is_personal
 
 
 def of(lease: Lease, tenant: Tenant) -> Proposal | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -104,6 +105,13 @@ CURRENT_OF_ONE_SQL = """
     LIMIT 1
 """
 
+# How %(person)s may be spoken to, by the ledger and by their choice: agrees, general.
+WORDING_SQL = """
+    SELECT coalesce(({agreed}), false), EXISTS (
+        SELECT FROM tenants_tenant chose
+        WHERE (chose.id = %(person)s OR chose.merged_into_id = %(person)s) AND chose.general_version)
+""".format(agreed=CURRENT_OF_ONE_SQL.format(purpose=f"'{Consent.Purpose.PROFILING}'", person="%(person)s"))  # noqa: S608
+
 # The line that holds for each purpose on each of %(channels)s, of the rows %(rows)s of one person.
 STANDING_SQL = """
     SELECT DISTINCT ON (line.purpose, way.name) line.id, line.purpose, way.name
@@ -184,6 +192,25 @@ def _refuse(rows: Iterable[Tenant], *, at: datetime, proof: str, now: datetime, 
     """Whoever turns out to be two people after all has refused as both; whether that is new."""
     facts: dict[str, Any] = {"purpose": MARKETING, "channel": channel, "text_version": "", "evidence": {"via": via}}
     return sum(record(row, granted=False, at=at, proof=proof, now=now, **facts) for row in rows) > 0
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """In what words a person may be spoken to."""
+
+    agrees: bool  # the ledger says that they may be known by what they do
+    general: bool  # they chose the version that knows nothing about them
+
+    @property
+    def is_personal(self) -> bool:
+        return self.agrees and not self.general
+
+
+def wording(tenant: Tenant) -> Wording:
+    """How the person may be spoken to, as the ledger and their choice stand."""
+    with connection.cursor() as cursor:
+        cursor.execute(WORDING_SQL, {"channel": ANY, "person": person_of(tenant)})
+        return Wording(*cursor.fetchone())
 
 
 def chose_general(tenant: Tenant) -> bool:

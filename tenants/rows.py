@@ -6,7 +6,7 @@ each page under /r/ asks, and for nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db import connection
@@ -22,12 +22,16 @@ class Joined:
         self._asked = f"SELECT {', '.join(columns)} FROM {source} WHERE "  # noqa: S608
 
     def one(self, where: str, facts: Mapping[str, Any]) -> dict[str, Any] | None:
-        """By name, the instances of the one row for which `where` holds; of an outer join's missing row, None."""
+        """The first of `all`, if there is any."""
+        return next(iter(self.all(where, facts)), None)
+
+    def all(self, where: str, facts: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Of each row for which `where` holds, the instances by name; of an outer join's missing row, None."""
         with connection.cursor() as cursor:
             cursor.execute(self._asked + where, facts)
-            row = cursor.fetchone()
-        if row is None:
-            return None
+            return [self._found(row) for row in cursor.fetchall()]
+
+    def _found(self, row: Sequence[Any]) -> dict[str, Any]:
         found: dict[str, Any] = {}
         values = iter(row)
         for name, model, fields in self._parts:

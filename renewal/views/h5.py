@@ -40,7 +40,7 @@ from renewal.views.frame import (
     show,
     token_of,
 )
-from tenants import clock, consents, links
+from tenants import clock, links
 from tenants.models import Link
 
 
@@ -98,7 +98,7 @@ def read(request: HttpRequest, key: str) -> HttpResponse:
         "building": link.lease.unit.building.name,
         "today": words.day(clock.today()),
         "last_day": words.day(link.lease.last_day),
-        "general": consents.chose_general(link.tenant),
+        "general": letter.general,
         "lean": intents.leaning(link.lease, now=clock.now()),
         "story": [{"icon": words.ICONS.get(card.code, card.code), "card": card} for card in letter.story],
         "offer": words.offer(letter, now=now),
