@@ -22,6 +22,7 @@ from unittest.mock import patch
 from django.test import Client
 
 from faults import Outcome, outcome, readers
+from renewal import covers
 from renewal.models import Case
 from renewal.urls import letter
 from renewal.views import frame
@@ -46,6 +47,7 @@ def run(seed: int, share: float) -> Outcome:
     with ExitStack() as off:
         for target, instead in (
             ("tenants.links.find", _any_link), ("renewal.letters.link_of", _any_open_link),
+            ("renewal.covers.find", _any_cover),
             ("renewal.views.frame.has_opened", lambda *_args: True),
             ("renewal.proposals.refuse_if_closed", lambda _lease, **_facts: None),
         ):  # fmt: skip
@@ -60,6 +62,11 @@ def _any_link(token: str, **_facts: Any) -> Link:
     if found is None:
         raise links.Unknown
     return found
+
+
+def _any_cover(token: str, **_facts: Any) -> covers.Cover:
+    link = _any_link(token)
+    return covers.Cover(link.pk, is_road=False, building=link.lease.unit.building.name, over="")
 
 
 def _any_open_link(pk: int, **_facts: Any) -> Link:

@@ -6,7 +6,7 @@ Nothing about a person is read here. Whoever holds the same lease on the same da
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import asdict
+from dataclasses import fields, is_dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -197,7 +197,7 @@ def _others(
 
 def freeze(card: offers.Card) -> dict[str, Any]:
     """The card for a JSON column."""
-    frozen: dict[str, Any] = plain(asdict(card))
+    frozen: dict[str, Any] = plain(card)
     return frozen
 
 
@@ -243,7 +243,9 @@ def thaw(frozen: Mapping[str, Any]) -> offers.Card:
 
 
 def plain(value: Any) -> Any:
-    """The same for JSON: money as text, days as ISO."""
+    """The same for JSON: what has fields as a dictionary of them, money as text, days as ISO."""
+    if is_dataclass(value):
+        return {each.name: plain(getattr(value, each.name)) for each in fields(value)}
     if isinstance(value, dict):
         return {key: plain(each) for key, each in value.items()}
     if isinstance(value, (list, tuple)):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -193,7 +193,7 @@ def of_lease(
 
 def as_plain(quote: offers.Quote) -> dict[str, Any]:
     """A quote as it is kept: money as text with two places, days as ISO."""
-    plain: dict[str, Any] = cards.plain(asdict(quote))
+    plain: dict[str, Any] = cards.plain(quote)
     return plain
 
 
@@ -207,7 +207,7 @@ def as_data(quote: offers.Quote) -> dict[str, Any]:
 
 def early_as_data(early: offers.Early) -> dict[str, Any]:
     """What moving earlier costs, as a quote is shown."""
-    data: dict[str, Any] = cards.plain(asdict(early))
+    data: dict[str, Any] = cards.plain(early)
     data["name"] = gettext("Moving on %(day)s: the difference by day") % {"day": data["first_day"]}
     return data
 

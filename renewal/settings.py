@@ -216,6 +216,7 @@ if STAGE == "production":
     SECURE_HSTS_PRELOAD = True
     SESSION_COOKIE_SECURE = True
     CSRF_COOKIE_SECURE = True
+SESSION_ENGINE = "tenants.sessions"
 SESSION_COOKIE_HTTPONLY = True
 # How many proxies of ours stand before this: so many addresses of X-Forwarded-For are believed (renewal/visitors.py).
 PROXIES = env.int("PROXIES", default=1 if STAGE == "production" else 0)
