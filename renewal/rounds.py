@@ -22,8 +22,10 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext, override
 from django.utils.translation import gettext_lazy as _
 
+from campaigns import quiet
 from connectors import esign
 from renewal import agreement, following, holds, notices, quotes
 from renewal.models import Hold, Proposal, Round, Seat
@@ -155,6 +157,7 @@ def open(
     Seat.objects.bulk_create([Seat(round=waiting, signer=person) for person in (yes.signer, *rest)])
     agree(waiting, yes)
     holds.let_go(lease, Hold.Over.SIGNED, now=now)  # kept by the round from here on
+    _ask_nobody_to_renew(waiting, now=now)
     if not rest:
         sealed_elsewhere(waiting, now=now)
         return waiting
@@ -212,6 +215,7 @@ def free(waiting: Round, to: Round.State, *, now: datetime, by: Tenant | None = 
     if not close(waiting, to, now=now, by=by, because=because):
         return False
     _put_perk_back(waiting)
+    quiet.lift(waiting.lease, now=now)
     for seat in seats(waiting):
         if seat.signed_at and (by is None or _person(seat.signer) != _person(by)):
             _tell(waiting, seat.signer, TOLD[to], name=to.value, purpose=Link.Purpose.PROPOSAL, now=now)
@@ -243,6 +247,14 @@ def _deadline(lease: Lease, *, now: datetime) -> datetime:
     deadline = now + timedelta(hours=settings.COSIGN_HOURS)
     end = clock.at(lease.last_day + timedelta(days=1))
     return min(deadline, end) if end > now else deadline
+
+
+def _ask_nobody_to_renew(waiting: Round, *, now: datetime) -> None:
+    """Whoever has signed hears no more of renewing while the others decide: what waits does not go, playbooks wait."""
+    with override(settings.LANGUAGE_CODE):  # kept for staff to read
+        why = gettext("They are signing: the others have yet to say yes.")
+    quiet.keep(waiting.lease, until=clock.day_of(waiting.deadline) + timedelta(days=1), why=why, now=now)
+    outbox.cancel_for_lease(waiting.lease, reason=why, now=now)
 
 
 def _put_perk_back(waiting: Round) -> None:

@@ -11,15 +11,17 @@ import pytest
 from django.test import Client
 from django.utils import translation
 
+from campaigns import quiet
 from renewal import agreement, cosigning, proposals, quotes, rounds, signing
 from renewal.models import Case, FilingTask, Paper, Proposal, Round, Seat, Signature
 from renewal.offers import Choice
-from tenants import clock, codes, leases, links
+from tenants import clock, codes, leases, links, outbox
 from tenants.models import Grant, Lease, LeaseTenant, Link, Message, Perk, Tenant
 from tests.letter import digits_of, hidden, make_letter, opened, publish
-from tests.makers import NOW, TODAY, make_building, make_lease, make_tenant, make_unit, make_user
+from tests.makers import NOW, TODAY, make_building, make_lease, make_playbook, make_tenant, make_unit, make_user
 from tests.test_access import member
 from tests.test_paper import bare, body
+from tests.test_playbook_gate import day, decision, run
 from tests.test_signing import ask, make_proposal, race, sign, wrong
 
 pytestmark = pytest.mark.django_db
@@ -223,6 +225,38 @@ def test_no_of_any_of_them_frees_everything_and_tells_whoever_signed(who: int, s
     first_yes(proposal, Choice(24), now=later)
     assert Round.objects.count() == 2
     assert Seat.objects.filter(round=waiting, signed_at__isnull=False).count() == 2
+
+
+def test_while_they_sign_no_playbook_asks_and_if_they_do_not_it_asks_after_all(settings: Any) -> None:
+    settings.CHANNELS = ["phone"]
+    make_playbook("p", {"code": "ask", "days": 25, "text": "租约 {last_day}到期。"}, rank=50)
+    proposal, (lin, zhou) = make_shared(last_day=TODAY + timedelta(days=26))
+    outbox.post(
+        outbox.Draft(
+            key="push:earlier", klass=Message.Class.MARKETING, text="信在这里", deadline=NOW + timedelta(days=3),
+            tenant_id=lin.pk, lease_id=proposal.lease_id, stops_on_answer=True,
+        ),
+        now=NOW,
+    )  # fmt: skip
+    first_yes(proposal)
+    assert Message.objects.values_list("state", "reason").get(key="push:earlier") == (
+        "cancelled", "正在签署：还有人没有确认。"
+    )  # fmt: skip
+    for after in (1, 2):
+        run(day(after))
+        assert decision(proposal.lease) == ("held", "正在签署：还有人没有确认。")
+    later = clock.at(day(2), 12)
+    cosigning.refuse(proposal.lease, zhou, because="", now=later)
+    run(day(3))
+    assert decision(proposal.lease)[0] == "handed_over"
+
+
+def test_once_the_time_to_sign_is_over_playbooks_ask_even_before_the_task_has_been_by() -> None:
+    proposal, _both = make_shared(last_day=TODAY + timedelta(days=60))
+    waiting = first_yes(proposal)
+    last = clock.day_of(waiting.deadline)
+    assert quiet.until(proposal.lease, now=clock.at(last, 23)) == last + timedelta(days=1)
+    assert quiet.until(proposal.lease, now=clock.at(last + timedelta(days=1))) is None
 
 
 def test_the_deadline_frees_everything_and_says_so_once() -> None:
