@@ -21,6 +21,14 @@ class OpenedElsewhere(Exception):
         self.link = link
 
 
+class NotThere(Exception):
+    """The chosen room cannot be had: `why` is "held", by others, or "gone"."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
+
+
 @dataclass(frozen=True, slots=True)
 class Earlier:
     """Moving before the present lease ends, on a day between the first on which one could and the first of the term."""
@@ -200,11 +208,17 @@ def certificate(link: Link, choice: offers.Choice | None, *, today: date, now: d
 
 
 def words(link: Link, choice: offers.Choice | None, *, today: date, now: datetime) -> agreement.Agreement:
-    """What this reader would agree to: the terms that wait for their yes, or else the choice at today's price."""
+    """What this reader would agree to: the terms that wait for their yes, or else the choice at today's price.
+
+    Raises `NotThere`: never the words for another room than the chosen one.
+    """
     waiting = rounds.standing(link.lease, now=now)
     if waiting and rounds.seat_of(waiting, link.tenant):
         return rounds.words_of(waiting)
-    return draft(link, choice, today=today, now=now).agreement
+    made = draft(link, choice, today=today, now=now)
+    if made.missed:
+        raise NotThere(made.missed)
+    return made.agreement
 
 
 def after(link: Link, *, today: date) -> After | None:

@@ -140,7 +140,8 @@ def test_whoever_comes_second_is_told_so_and_keeps_what_was_chosen() -> None:
     page = second.get("/r/letter/?say=held").content.decode()
     assert page.count("这间房刚被别人选着，约 25 分钟后再看。") == 2  # at the top, and beside the room
     assert 'value="24"' in page  # the term as it was chosen
-    assert second.get("/r/letter/agreement")["Location"] == "/r/letter/?say=held#offers"
+    for file in ("agreement", "agreement.txt", "agreement.pdf"):  # none of them about another room, without a word
+        assert second.get(f"/r/letter/{file}")["Location"] == "/r/letter/?say=held#offers"
     assert living() == [("B1-0901A", mine.lease_id, 30)]
     at(31)
     assert "别人" not in second.get("/r/letter/?say=held").content.decode()  # it is free again: nothing to say

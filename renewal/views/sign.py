@@ -180,7 +180,10 @@ def text(request: HttpRequest, key: str) -> HttpResponse:
         whole = after.signature.text
     else:
         link = opened(request, key)
-        whole = letters.words(link, kept_choice(request), today=clock.today(), now=clock.now()).text
+        try:
+            whole = letters.words(link, kept_choice(request), today=clock.today(), now=clock.now()).text
+        except letters.NotThere as missed:
+            return _to_offers(say=missed.why)
     headers = {"Content-Disposition": 'attachment; filename="agreement.txt"'}
     # With a byte order mark: phones and old editors then read it as UTF-8.
     return HttpResponse("\ufeff" + whole, content_type="text/plain; charset=utf-8", headers=headers)
@@ -195,7 +198,10 @@ def pdf(request: HttpRequest, key: str) -> HttpResponse:
         content = evidence.pdf_of(after.lease)
     else:
         link = opened(request, key)
-        draft = letters.words(link, kept_choice(request), today=clock.today(), now=clock.now())
+        try:
+            draft = letters.words(link, kept_choice(request), today=clock.today(), now=clock.now())
+        except letters.NotThere as missed:
+            return _to_offers(say=missed.why)
         content = evidence.draft_pdf(draft)
     name = _("Renewal agreement") if after else _("Renewal agreement (draft)")
     headers = {"Content-Disposition": content_disposition_header(True, f"{name}.pdf") or ""}
