@@ -29,7 +29,7 @@ from campaigns import quiet
 from connectors import esign
 from renewal import agreement, following, holds, notices, quotes
 from renewal.models import Hold, Proposal, Round, Seat
-from tenants import clock, outbox, perks
+from tenants import clock, outbox, perks, templating
 from tenants.models import Lease, Link, Message, Perk, Tenant, Unit
 
 S = Round.State
@@ -39,6 +39,8 @@ TOLD = {
     S.LAPSED: "到截止时间还有人没有确认，您的确认已作废，房间和价格都已放开。您可以重新选择。",
     S.BROKEN: "选定的房间已经不能签了，您的确认已作废。您可以重新选择。",
 }
+TEMPLATES = {"asked": "cosign-ask", "signed": "cosign-done"}  # by what is told; else:
+NOT_SIGNED = "cosign-over"
 ALL_SIGNED = "全部承租人都已确认，续租协议生效。协议和之后的日期都在信里。"
 
 
@@ -263,11 +265,15 @@ def _put_perk_back(waiting: Round) -> None:
 
 
 def _tell(waiting: Round, person: Tenant, text: str, *, name: str, purpose: str, now: datetime) -> None:
+    klass = Message.Class.SERVICE
+    chosen = dict.fromkeys(templating.needing(), TEMPLATES.get(name, NOT_SIGNED))
+    filled = templating.fill(chosen, {"room": waiting.unit.code}, klass=klass, standing=templating.shelf())
     outbox.post(
         outbox.Draft(
             key=f"round:{waiting.pk}:{name}:{_person(person)}",
-            klass=Message.Class.SERVICE,
+            klass=klass,
             text=text,
+            forms=filled.forms,
             deadline=max(waiting.deadline, now + timedelta(days=1)),
             tenant_id=_person(person),
             lease_id=waiting.lease_id,

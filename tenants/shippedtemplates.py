@@ -76,10 +76,41 @@ def _reminders() -> list[dict[str, Any]]:
     ]
 
 
+def _rounds() -> list[dict[str, Any]]:
+    """What several who sign one agreement are told of each other (renewal/rounds.py). Nobody's name is in it."""
+    told = {
+        "cosign-ask": (
+            "等您确认新租约",
+            "{room}的新租约，同住人已经同意，还等您确认，凭手机号在 {door} 查看。",
+            "等您确认，或者不同意",
+        ),
+        "cosign-done": (
+            "全部承租人已确认",
+            "{room}的新租约，全部承租人都已确认，凭手机号在 {door} 查看。",
+            "都已确认，协议生效",
+        ),
+        "cosign-over": (
+            "这次没有签成",
+            "{room}的新租约没有签成，您的确认已作废，凭手机号在 {door} 查看和重新选择。",
+            "没有签成，可重新选择",
+        ),
+    }
+    found: list[dict[str, Any]] = []
+    for code, (name, text, state) in told.items():
+        facts = {"code": code, "klass": "service", "name": name}
+        found.append({**facts, "channel": "sms", "text": text, "fields": [ROOM]})
+        thing = {**ROOM, "name": "thing1", "kind": "thing"}
+        for channel in ("wechat", "wechat_subscribe"):
+            text_there = f"房间：{{thing1}}\n签署状态：{state}"
+            found.append({**facts, "channel": channel, "text": text_there, "fields": [thing]})
+    return found
+
+
 TEMPLATES: list[dict[str, Any]] = [
     *_offers(),
     *_care(),
     *_reminders(),
+    *_rounds(),
     {
         "channel": "sms",
         "code": "code",

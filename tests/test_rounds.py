@@ -15,7 +15,7 @@ from campaigns import quiet
 from renewal import agreement, cosigning, proposals, quotes, rounds, signing
 from renewal.models import Case, FilingTask, Paper, Proposal, Round, Seat, Signature
 from renewal.offers import Choice
-from tenants import clock, codes, leases, links, outbox
+from tenants import clock, codes, leases, links, outbox, templating
 from tenants.models import Grant, Lease, LeaseTenant, Link, Message, Perk, Tenant
 from tests.letter import digits_of, hidden, make_letter, opened, publish
 from tests.makers import NOW, TODAY, make_building, make_lease, make_playbook, make_tenant, make_unit, make_user
@@ -23,6 +23,7 @@ from tests.test_access import member
 from tests.test_paper import bare, body
 from tests.test_playbook_gate import day, decision, run
 from tests.test_signing import ask, make_proposal, race, sign, wrong
+from tests.test_templates import approve
 
 pytestmark = pytest.mark.django_db
 races = pytest.mark.django_db(transaction=True)
@@ -257,6 +258,22 @@ def test_once_the_time_to_sign_is_over_playbooks_ask_even_before_the_task_has_be
     last = clock.day_of(waiting.deadline)
     assert quiet.until(proposal.lease, now=clock.at(last, 23)) == last + timedelta(days=1)
     assert quiet.until(proposal.lease, now=clock.at(last + timedelta(days=1))) is None
+
+
+def test_where_approved_templates_alone_are_sent_all_is_told_by_them(settings: Any) -> None:
+    settings.CHANNELS = ["sms"]
+    templating.ship(now=NOW)
+    for n, code in enumerate(("cosign-ask", "cosign-over")):
+        approve("sms", code, f"SMS_40000{n}")
+    proposal, (lin, zhou) = make_shared()
+    waiting = first_yes(proposal)
+    cosigning.refuse(proposal.lease, zhou, because="", now=NOW)
+    told = Message.objects.filter(key__startswith=f"round:{waiting.pk}:").order_by("pk")
+    room = proposal.lease.unit.code
+    assert [(each.tenant, each.forms["sms"]["template"], each.forms["sms"]["values"]) for each in told] == [
+        (zhou, "SMS_400000", {"room": room}),
+        (lin, "SMS_400001", {"room": room}),
+    ]
 
 
 def test_the_deadline_frees_everything_and_says_so_once() -> None:
