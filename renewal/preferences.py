@@ -119,14 +119,14 @@ def said(what: str, *, granted: bool) -> str:
 
 
 def lines(tenant: Tenant) -> list[dict[str, Any]]:
-    """What the tenant chose last, the newest first."""
-    person = consents.person_of(tenant)
-    said = Consent.objects.filter(tenant=person, purpose__in=["marketing", "profiling", "surveys"])
-    found: list[dict[str, Any]] = [
-        {"at": row.at, "said": _line(row)} for row in said.order_by("-at", "channel", "-pk")[:LINES]
-    ]
+    """What the tenant chose last, as whichever row we know them, the newest first."""
+    rows = consents.rows_of(tenant)
+    said = Consent.objects.filter(tenant__in=rows, purpose__in=["marketing", "profiling", "surveys"])
+    # A refusal has a line for each row.
+    once = dict.fromkeys((row.at, _line(row)) for row in said.order_by("-at", "channel", "-pk"))
+    found: list[dict[str, Any]] = [{"at": at, "said": line} for at, line in list(once)[:LINES]]
     title, _text = hours_words()
-    wishes = Preference.objects.filter(tenant__in=consents.rows_of(tenant))  # as each of their rows they may have one
+    wishes = Preference.objects.filter(tenant__in=rows)  # as each of their rows they may have one
     for row in wishes.order_by("-at", "-pk")[:LINES]:
         found.append({"at": row.at, "said": f"{title}: {writing_hours.words(span(row))}"})
     return sorted(found, key=lambda line: line["at"], reverse=True)[:LINES]

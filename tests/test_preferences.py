@@ -206,6 +206,21 @@ def test_a_refusal_holds_for_every_row_of_a_person_and_a_yes_for_the_one_asked(c
     assert preferences.standing(gone).offers
 
 
+def test_what_was_said_as_another_row_of_the_person_is_shown_too_and_a_no_once(client: Client) -> None:
+    link, token = make_letter()
+    gone = make_tenant(consents=(), merged_into=link.tenant)
+    earlier = Consent.objects.create(
+        tenant=gone, purpose="surveys", channel="any", granted=False, at=NOW - timedelta(days=9),
+        text_version="2025-01", proof="App", recorded_at=NOW,
+    )  # fmt: skip
+    opened(client, token)
+    choose(client, "offers", 0)
+    refused = [words._line(row) for row in Consent.objects.filter(purpose="marketing", granted=False)]
+    assert len(refused) == 2  # a line a row
+    shown = [line["said"] for line in words.lines(link.tenant)]
+    assert (shown[0], shown.count(refused[0]), shown.count(words._line(earlier))) == (refused[0], 1, 1)
+
+
 def test_a_line_dated_ahead_of_our_clock_outlives_no_choice(client: Client) -> None:
     link, token = make_letter()
     Consent.objects.create(
