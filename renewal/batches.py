@@ -19,11 +19,14 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
 from django.utils.translation import gettext as _
+from django.utils.translation import override
 
+from campaigns import quiet
 from renewal import bands, cases, heldback, kpis, proposals
 from renewal.figures import Period
 from renewal.models import Batch, BatchLine, Case, Proposal, Rate, RateBand
-from tenants.models import Building, Lease, LeaseTenant, User
+from tenants import outbox
+from tenants.models import Building, Lease, LeaseTenant, Message, User
 
 STANDARD_MONTHS = 12
 MOST = 600  # leases of one batch: more is asked for in two
@@ -278,6 +281,7 @@ def approve(
         for row in some
     )
     _prepare([row.lease.pk for row in yes], today=today, now=now)
+    _ask_none([row.lease for row in no], now=now)
     return batch
 
 
@@ -287,8 +291,23 @@ def release(batch: Batch, leases: Collection[int], *, by: User, today: date, now
     held = heldback.lines().filter(batch=batch, lease__in=leases)
     ids = list(held.values_list("lease", flat=True))
     held.update(released_at=now, released_by=by)
+    quiet.lift_all(ids, why=_held_back(), now=now)
     _prepare(ids, today=today, now=now)
     return len(ids)
+
+
+def _ask_none(leases: Collection[Lease], *, now: datetime) -> None:
+    """Nobody is sent to a letter that is not there: playbooks wait, and what was on its way is cancelled."""
+    quiet.keep({lease: lease.last_day + timedelta(days=1) for lease in leases}, why=_held_back(), now=now)
+    waiting = [Message.State.QUEUED, Message.State.SENDING, Message.State.UNKNOWN, Message.State.PARKED]
+    asking = Message.objects.filter(lease__in=leases, stops_on_answer=True, state__in=waiting)
+    for lease in Lease.objects.filter(pk__in=asking.values("lease")):
+        outbox.cancel_for_lease(lease, reason=_held_back(), now=now)
+
+
+def _held_back() -> str:
+    with override(settings.LANGUAGE_CODE):  # kept for staff to read
+        return _("Their letter is held back in a batch.")
 
 
 def _prepare(leases: Collection[int], *, today: date, now: datetime) -> None:

@@ -54,7 +54,7 @@ def say(lease: Lease, tenant: Tenant, lean: str, *, reason: str = "", more: str 
         with override(settings.LANGUAGE_CODE):  # kept for staff to read
             because = _("The tenant may leave: a person calls first.")
         until = today + timedelta(days=settings.LEANING_QUIET_DAYS)
-        quiet.keep(lease, until=until, why=because, now=now)
+        quiet.keep({lease: until}, why=because, now=now)
         outbox.cancel_for_lease(lease, reason=because, now=now)
     elif lean == "stay":
         quiet.lift(lease, now=now)

@@ -18,11 +18,12 @@ from renewal import batches, days, kpis, proposals
 from renewal.batches import Wanted
 from renewal.figures import Period
 from renewal.models import Batch, BatchLine, Case, CaseChange, Proposal, Rate, RateBand
-from tenants import clock, links
-from tenants.models import Building, Lease
+from tenants import clock, links, outbox
+from tenants.models import Building, Lease, Message
 from tests.letter import opened
-from tests.makers import NOW, TODAY, make_building, make_lease, make_tenant, make_unit, make_user
+from tests.makers import NOW, TODAY, make_building, make_lease, make_playbook, make_tenant, make_unit, make_user
 from tests.test_access import member
+from tests.test_playbook_gate import day, decision, run
 from tests.test_rate_card import as_, make_band, make_rate, text
 
 pytestmark = pytest.mark.django_db
@@ -241,6 +242,29 @@ def test_what_is_held_back_reads_not_yet_until_it_is_released(building: Building
         held.batch = Batch.objects.create(asked={}, change_percent=5, card={}, forecast={}, by=batch.by, at=NOW)
     with pytest.raises(IntegrityError), transaction.atomic():
         BatchLine.objects.bulk_create(twice)
+
+
+def test_nobody_is_sent_to_a_letter_that_is_held_back_until_it_is_released(building: Building, settings: Any) -> None:
+    settings.CHANNELS = ["phone"]
+    make_playbook("p", {"code": "ask", "days": 25, "text": "租约 {last_day}到期。"}, rank=50)
+    no = ending(building, days_ahead=26)
+    outbox.post(
+        outbox.Draft(
+            key="push:earlier", klass=Message.Class.MARKETING, text="信在这里", deadline=NOW + timedelta(days=3),
+            tenant_id=no.tenants.get().pk, lease_id=no.pk, stops_on_answer=True,
+        ),
+        now=NOW,
+    )  # fmt: skip
+    client = as_(make_user("mei", is_superuser=True))
+    client.post(RANGE, form(client.get(RANGE), lease=[], do="hold"))
+    why = "这封信在批次里暂缓。"
+    assert Message.objects.values_list("state", "reason").get(key="push:earlier") == ("cancelled", why)
+    run(day(1))
+    assert decision(no) == ("held", why)
+    clock.set_to(clock.at(day(2)))
+    client.post(f"{ALL}{Batch.objects.get().pk}/", {"lease": "all"})
+    run(day(2))
+    assert decision(no)[0] == "handed_over"
 
 
 def test_a_prepared_proposal_that_nobody_opened_can_be_held_back(building: Building) -> None:
