@@ -254,7 +254,7 @@ def _deadline(lease: Lease, *, now: datetime) -> datetime:
 def _ask_nobody_to_renew(waiting: Round, *, now: datetime) -> None:
     """Whoever has signed hears no more of renewing while the others decide: what waits does not go, playbooks wait."""
     with override(settings.LANGUAGE_CODE):  # kept for staff to read
-        why = gettext("They are signing: the others have yet to say yes.")
+        why = gettext("The renewal is being signed.")
     until = clock.day_of(waiting.deadline) + timedelta(days=1)
     quiet.keep({waiting.lease: until}, why=why, now=now)
     outbox.cancel_for_lease(waiting.lease, reason=why, now=now)

@@ -14,6 +14,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from statsmodels.stats.proportion import proportion_confint
 
+from campaigns import quiet
 from renewal import batches, days, kpis, proposals
 from renewal.batches import Wanted
 from renewal.figures import Period
@@ -265,6 +266,15 @@ def test_nobody_is_sent_to_a_letter_that_is_held_back_until_it_is_released(build
     client.post(f"{ALL}{Batch.objects.get().pk}/", {"lease": "all"})
     run(day(2))
     assert decision(no)[0] == "handed_over"
+
+
+def test_a_release_ends_no_quiet_that_has_another_reason(building: Building) -> None:
+    no = ending(building)
+    client = as_(make_user("mei", is_superuser=True))
+    client.post(RANGE, form(client.get(RANGE), lease=[], do="hold"))
+    quiet.keep({no: day(9)}, why="租客可能要走，先由同事联系。", now=clock.now())
+    client.post(f"{ALL}{Batch.objects.get().pk}/", {"lease": "all"})
+    assert quiet.until(no, now=clock.now()) == day(9)
 
 
 def test_a_prepared_proposal_that_nobody_opened_can_be_held_back(building: Building) -> None:

@@ -241,11 +241,11 @@ def test_while_they_sign_no_playbook_asks_and_if_they_do_not_it_asks_after_all(s
     )  # fmt: skip
     first_yes(proposal)
     assert Message.objects.values_list("state", "reason").get(key="push:earlier") == (
-        "cancelled", "正在签署：还有人没有确认。"
+        "cancelled", "这次续租正在签署。"
     )  # fmt: skip
     for after in (1, 2):
         run(day(after))
-        assert decision(proposal.lease) == ("held", "正在签署：还有人没有确认。")
+        assert decision(proposal.lease) == ("held", "这次续租正在签署。")
     later = clock.at(day(2), 12)
     cosigning.refuse(proposal.lease, zhou, because="", now=later)
     run(day(3))
