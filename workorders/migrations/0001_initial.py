@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
     initial = True
 
     dependencies = [
-        ('tenants', '0001_initial'),
+        ('tenants', '0001_squashed_0034_roadmap_link'),
     ]
 
     operations = [
