@@ -248,6 +248,7 @@ def _settle(
     unit = Unit.objects.get(code=quotes.unit_of(quote_token))
     leases.lock_units([unit.pk, proposal.lease.unit_id])
     lease = Lease.objects.select_for_update(of=("self",)).select_related("unit").get(pk=proposal.lease_id)
+    leases.refuse_if_let(unit, lease)
     if done := signature_of(proposal, signer) or rounds.signed_by(lease, signer, now=now):
         return done
     rounds.lapse(now=now, of=lease)

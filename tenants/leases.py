@@ -116,6 +116,17 @@ def lock_units(units: Iterable[int]) -> None:
         )
 
 
+def refuse_if_let(unit: Unit, lease: Lease) -> None:
+    """Nothing happens if no other signed lease of the unit reaches beyond the last day of `lease`; else `UnitTaken`.
+
+    The constraint of the table says so, too, but at the end: whoever waited for the lock in vain need not do all that
+    comes before while others wait for it.
+    """
+    after = Lease.objects.filter(unit=unit, state=Lease.State.SIGNED, last_day__gt=lease.last_day)
+    if after.exclude(pk=lease.pk).exclude(renews=lease).exists():
+        raise UnitTaken(_("The unit is let to somebody else on one of these days."))
+
+
 @transaction.atomic
 def sign_renewal(
     lease: Lease,
