@@ -13,20 +13,14 @@ from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
+from renewal import seconding
 from renewal.models import RateBand
+from renewal.seconding import NotSet
 from tenants.models import Building, User
 
 Key = tuple[int, str, int]  # building, room type, term in months
 MOST = Decimal("9999999.99")
 State = RateBand.State
-
-
-class NotSet(Exception):
-    """What was asked for cannot be, in one sentence; nothing was changed. `field` names what is wrong, if one is."""
-
-    def __init__(self, sentence: str, field: str = "") -> None:
-        super().__init__(sentence)
-        self.field = field
 
 
 def standing(buildings: Collection[int]) -> dict[Key, RateBand]:
@@ -86,40 +80,17 @@ def ask(
         raise NotSet(_("A band of this term waits for a second person already."), "lowest") from None
 
 
-@transaction.atomic
 def decide(pk: int, *, is_approved: bool, why: str, by: User, now: datetime) -> RateBand:
     """A second person has said yes or no. Raises `NotSet`."""
-    band = _waiting(pk)
-    if band.asked_by_id == by.pk:
-        raise NotSet(_("Who asked for it cannot decide it: a second person has to."))
-    if not is_approved and not why.strip():
-        raise NotSet(_("Say why it is refused."))
-    return _decided(band, State.STANDING if is_approved else State.REFUSED, why=why, by=by, now=now)
+    return seconding.decide(RateBand, pk, is_approved=is_approved, why=why, by=by, now=now)
 
 
-@transaction.atomic
 def withdraw(pk: int, *, by: User, now: datetime) -> RateBand:
     """Who asked for a band no longer wants it. Raises `NotSet`."""
-    band = _waiting(pk)
-    if band.asked_by_id != by.pk:
-        raise NotSet(_("Only who asked for it withdraws it; anybody else refuses it."))
-    return _decided(band, State.WITHDRAWN, why="", by=by, now=now)
+    return seconding.withdraw(RateBand, pk, by=by, now=now)
 
 
 def waiting(buildings: Collection[int]) -> QuerySet[RateBand]:
     """The bands that wait for a second person, the oldest first."""
     rows = RateBand.objects.filter(building__in=buildings, state=State.WAITING)
     return rows.select_related("building", "asked_by").order_by("asked_at", "pk")
-
-
-def _waiting(pk: int) -> RateBand:
-    band = RateBand.objects.select_for_update().filter(pk=pk, state=State.WAITING).first()
-    if band is None:
-        raise NotSet(_("It waits for nobody any more."))
-    return band
-
-
-def _decided(band: RateBand, state: RateBand.State, *, why: str, by: User, now: datetime) -> RateBand:
-    band.state, band.decided_by, band.decided_at, band.answer = state, by, now, why.strip()[:200]
-    band.save(update_fields=["state", "decided_by", "decided_at", "answer"])
-    return band

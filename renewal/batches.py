@@ -22,9 +22,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import override
 
 from campaigns import quiet
-from renewal import bands, cases, heldback, kpis, proposals
+from renewal import bands, caps, cases, heldback, kpis, offers, proposals
 from renewal.figures import Period
 from renewal.models import Batch, BatchLine, Case, Proposal, Rate, RateBand
+from renewal.weeks import monday_of
 from tenants import outbox
 from tenants.models import Building, Lease, LeaseTenant, Message, User
 
@@ -56,7 +57,7 @@ class Line:
     lease: Lease
     rate: Rate | None
     band: RateBand | None
-    reasons: tuple[str, ...]  # "unpriced", "outside", "change"
+    reasons: tuple[str, ...]  # "unpriced", "outside", "change", "full"
     is_prepared: bool  # the day's run was there before
 
     @property
@@ -77,28 +78,35 @@ class Line:
 
 
 def lines(wanted: Wanted, *, today: date) -> list[Line]:
-    """The leases of a batch, exceptions first, in four queries. Raises `NotApproved` if they are more than `MOST`."""
+    """The leases of a batch, exceptions first, in five queries. Raises `NotApproved` if they are more than `MOST`."""
     found = list(_leases(wanted)[: MOST + 1])
     if len(found) > MOST:
         raise NotApproved(_("These are more than %(n)d leases. Choose a shorter range.") % {"n": MOST})
     ids = {building.pk for building in wanted.buildings}
     of_term = bands.standing(ids)
     published = _standard(ids, today=today)
+    _lines, full = caps.published(today, buildings=ids)
     rows = []
     for lease in found:
         key = (lease.unit.building_id, lease.unit.room_type)
         rate, band = published.get(key), of_term.get((*key, STANDARD_MONTHS))
-        rows.append(Line(lease, rate, band, _reasons(lease, rate, band), bool(lease.has_proposal)))  # type: ignore[attr-defined]
+        reasons = _reasons(lease, rate, band, full.get(key, ()))
+        rows.append(Line(lease, rate, band, reasons, bool(lease.has_proposal)))  # type: ignore[attr-defined]
     return sorted(rows, key=lambda row: row.passes)
 
 
-def _reasons(lease: Lease, rate: Rate | None, band: RateBand | None) -> tuple[str, ...]:
+def _reasons(lease: Lease, rate: Rate | None, band: RateBand | None, full: Collection[date]) -> tuple[str, ...]:
     if rate is None:
         return ("unpriced",)
     is_inside = bands.holds(band, rent=rate.monthly_rent, term_months=STANDARD_MONTHS, free_months=0)
     change = abs(rate.monthly_rent - lease.monthly_rent) * 100
     is_small = change <= settings.BATCH_CHANGE_PERCENT * lease.monthly_rent
-    return (() if is_inside else ("outside",)) + (() if is_small else ("change",))
+    first_day = lease.last_day + timedelta(days=1)
+    anchor_day = offers.anchor_for(first_day, lease.anchor_day)
+    ends = offers.term_last_day(first_day, STANDARD_MONTHS, anchor_day)
+    is_full = monday_of(ends) in full
+    found = {"outside": not is_inside, "change": not is_small, "full": is_full}
+    return tuple(reason for reason, applies in found.items() if applies)
 
 
 def _leases(wanted: Wanted) -> QuerySet[Lease]:

@@ -6,14 +6,14 @@ Nothing about a person is read here. Whoever holds the same lease on the same da
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from django.db import connection
 
-from renewal import offers, rates
+from renewal import caps, offers
 from renewal.models import Case
 from tenants import perksums, rows
 from tenants.models import Lease, Perk
@@ -109,18 +109,21 @@ def build(
     today: date,
     now: datetime | None = None,
     only: Mapping[int, Collection[str]] | None = None,
+    capped: bool = True,
 ) -> dict[int, offers.Card]:
     """The card of each lease as published on `today`, in three queries.
 
     With `only` (lease → unit codes) no other room is put on the card than those named, if still vacant. Rooms that
-    are kept for others at `now` are named apart; without `now` nobody's hold is looked at.
+    are kept for others at `now` are named apart; without `now` nobody's hold is looked at. Terms that would end in a
+    full week are left out, unless it is asked what is published whether or not there is a place (`capped`).
     """
-    published = rates.on(today, buildings={lease.unit.building_id for lease in leases})
+    published, full = caps.published(today, buildings={lease.unit.building_id for lease in leases})
     perks = _perks(today)
     others, held = _others(leases, published=published, today=today, now=now, only=only)
     cards = {}
     for lease in leases:
         first_day = lease.last_day + timedelta(days=1)
+        anchor_day = offers.anchor_for(first_day, lease.anchor_day)
         own = offers.Room(
             unit=lease.unit.code,
             room_type=lease.unit.room_type,
@@ -129,16 +132,30 @@ def build(
             deposit=lease.deposit,  # stays where it is
             rates=published.get((lease.unit.building_id, lease.unit.room_type), ()),
         )
+        rooms = [own, *others.get(lease.pk, ())]
+        if capped:
+            building = lease.unit.building_id
+            rooms = [
+                _open(room, full.get((building, room.room_type), ()), first_day=first_day, anchor_day=anchor_day)
+                for room in rooms
+            ]
         cards[lease.pk] = offers.Card(
             first_day=first_day,
-            anchor_day=offers.anchor_for(first_day, lease.anchor_day),
+            anchor_day=anchor_day,
             current_rent=lease.monthly_rent,
             current_deposit=lease.deposit,
-            rooms=(own, *others.get(lease.pk, ())),
+            # Whoever asks for a room by its name is told that its weeks are full; nobody else is shown it.
+            rooms=tuple(room for room in rooms if room.rates or not room.full or room is rooms[0] or only is not None),
             perks=perks,
             held=tuple(held.get(lease.pk, ())),
         )
     return cards
+
+
+def _open(room: offers.Room, full: Collection[date], *, first_day: date, anchor_day: int) -> offers.Room:
+    """The room with those of its lines that end in a week with a place left."""
+    lines, shut = caps.split(room.rates, full, first_day=first_day, anchor_day=anchor_day)
+    return replace(room, rates=lines, full=shut) if shut else room
 
 
 def _perks(today: date) -> tuple[offers.Perk, ...]:
@@ -225,6 +242,7 @@ def thaw(frozen: Mapping[str, Any]) -> offers.Card:
                     for rate in room["rates"]
                 ),
                 free_from=date.fromisoformat(room["free_from"]) if room.get("free_from") else None,
+                full=tuple(room.get("full", ())),
             )
             for room in frozen["rooms"]
         ),

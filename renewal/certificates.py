@@ -117,5 +117,5 @@ def _rents_of_others(
         .select_related("unit")
         .order_by("pk")[:OTHERS]
     )
-    theirs = cards.build(there, today=today, only={})
+    theirs = cards.build(there, today=today, only={}, capped=False)  # a full week changes no rent
     return [offers.price(choice, card).monthly_rent for card in theirs.values()]

@@ -23,7 +23,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop
 
 from campaigns import looking, playbooks, pushes, rosters, shipping
-from renewal import cases, kpis, milestones, proposals, uploads
+from renewal import cases, errands, kpis, milestones, proposals, uploads
 from renewal.models import KpiDay
 from tenants import clock, features, feedback, holdout, outbox, planner, retention, surveys, tags, waiting
 from tenants.models import JobRun
@@ -78,6 +78,12 @@ def _cases(today: date, now: datetime) -> Counts:
     return {"opened": cases.open_due(today=today, now=now), **cases.advance(today=today, now=now)}
 
 
+def _propose(today: date, now: datetime) -> Counts:
+    prepared = proposals.prepare(today=today, now=now)
+    without = errands.find_without_term(today=today, now=now)
+    return {"prepared": prepared} | ({"without_term": without} if without else {})
+
+
 def _questions(today: date, now: datetime) -> Counts:
     return {"moods": feedback.ask(now=now), "surveys": surveys.ask(now=now)}
 
@@ -126,7 +132,7 @@ STAGES = (
     Stage(
         "proposals",
         gettext_noop("Preparing proposals"),
-        lambda today, now: {"prepared": proposals.prepare(today=today, now=now)},
+        _propose,
     ),
     Stage(
         "leave",

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Collection
+from datetime import date, datetime
 
+from django.db.models import Exists, OuterRef
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
+from renewal import cards, proposals
 from renewal.answers import NotNow
-from renewal.models import Case, Errand
+from renewal.models import Case, Errand, WeekCap
+from tenants.models import Lease
+
+NO_TERM = gettext_noop("every length of the letter would end in a week that is full")
 
 
 def open(case: Case, kind: str, *, why: str, now: datetime) -> Errand:
@@ -19,6 +26,38 @@ def open(case: Case, kind: str, *, why: str, now: datetime) -> Errand:
         errand.why = why[:200]
         errand.save(update_fields=["why"])
     return errand
+
+
+def open_without_term(leases: Collection[int], *, now: datetime) -> None:
+    """Somebody has to find a length for these leases, all of whose terms would end in full weeks."""
+    Errand.objects.bulk_create(
+        [
+            Errand(case=case, kind=Errand.Kind.TERM, why=NO_TERM, opened_at=now)
+            for case in Case.objects.filter(lease__in=leases)
+        ],
+        ignore_conflicts=True,  # one that is open already is the same errand
+    )
+
+
+def find_without_term(*, today: date, now: datetime) -> int:
+    """As `open_without_term`, for every open case that no person was asked about before; the number of them."""
+    of_case = Errand.objects.filter(case__lease=OuterRef("pk"), kind=Errand.Kind.TERM)
+    capped = WeekCap.objects.filter(state=WeekCap.State.STANDING)
+    leases = (
+        Lease.objects.filter(
+            Exists(Case.objects.filter(lease=OuterRef("pk"), state__in=proposals.OPEN)),
+            ~Exists(Lease.objects.filter(renews=OuterRef("pk")).exclude(state=Lease.State.VOID)),
+            ~Exists(of_case),
+            state=Lease.State.SIGNED,
+            unit__building__in=capped.values("building"),
+        )
+        .select_related("unit")
+        .order_by("pk")
+    )
+    card_of = cards.build(list(leases), today=today, now=now, only={})
+    shut = [pk for pk, card in card_of.items() if card.own.full and not card.own.rates]
+    open_without_term(shut, now=now)
+    return len(shut)
 
 
 def finish(errand: Errand, *, outcome: str, now: datetime, by: str) -> None:

@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 
 from django.db import transaction
 
-from renewal import agreement, certificates, holds, offers, proposals, quotes, roadmap, rounds, signing, story
+from renewal import agreement, certificates, errands, holds, offers, proposals, quotes, roadmap, rounds, signing, story
 from renewal.models import Case, FilingTask, Proposal, Signature
 from tenants import consents, links
 from tenants.models import Click, Grant, Lease, Link, Tenant
@@ -22,7 +22,7 @@ class OpenedElsewhere(Exception):
 
 
 class NotThere(Exception):
-    """The chosen room cannot be had: `why` is "held", by others, or "gone"."""
+    """The choice cannot be had: its room is "held", by others, or "gone", or its term is "full" (`why`)."""
 
     def __init__(self, why: str) -> None:
         super().__init__(why)
@@ -57,6 +57,7 @@ class Letter:
 class Priced:
     """A choice at today's price, and what else the same term could be."""
 
+    room: offers.Room
     offer: quotes.SignedQuote
     others: tuple[offers.Alternative, ...]
     early: Earlier | None
@@ -71,7 +72,7 @@ class Draft:
     offer: quotes.SignedQuote
     agreement: agreement.Agreement
     kept_until: datetime | None  # so long is the chosen room kept for them
-    missed: str  # why another room than the wanted one is chosen: "held" by others, "gone", or nothing
+    missed: str  # why it is not what was wanted: the room is "held" by others or "gone", the term "full"; or nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,12 @@ def open(link: Link, *, trusted: bool, here_before: bool, today: date, now: date
     if waiting and rounds.seat_of(waiting, link.tenant):
         links.open(link, trusted=trusted, now=now)
         return
-    proposals.open(link, trusted=trusted, today=today, now=now)
+    try:
+        proposals.open(link, trusted=trusted, today=today, now=now)
+    except proposals.Closed as closed:
+        if closed.kind == "full":  # whoever comes to a letter without an offer is not left alone with it
+            errands.open_without_term([link.lease_id], now=now)
+        raise
 
 
 def open_roadmap(link: Link, *, trusted: bool, here_before: bool, now: datetime) -> None:
@@ -143,7 +149,8 @@ def choose(link: Link, choice: offers.Choice, *, today: date, now: datetime, mov
     offer = quotes.quote(proposal, choice, now=now, card=proposals.card_of(proposal))
     proposals.move_up(link.lease, Case.State.CONSIDERING, now=now, cause="the tenant looked at offers")
     card = proposals.card_of(proposal)
-    return Priced(offer, offers.alternatives(choice, card), _earlier(offer.quote, card, move_on, today=today))
+    early = _earlier(offer.quote, card, move_on, today=today)
+    return Priced(card.room(choice.unit), offer, offers.alternatives(choice, card), early)
 
 
 def _earlier(quote: offers.Quote, card: offers.Card, move_on: date | None, *, today: date) -> Earlier | None:
@@ -173,6 +180,8 @@ def draft(link: Link, choice: offers.Choice | None, *, today: date, now: datetim
     missed = ""
     if choice and choice.unit not in {fitting.unit, card.own.unit}:
         missed = "held" if choice.unit in {room.unit for room in card.held} else "gone"
+    elif choice and choice.term_months in card.room(fitting.unit).full:
+        missed = "full"
     return Draft(
         proposal,
         fitting,
@@ -188,10 +197,15 @@ def draft(link: Link, choice: offers.Choice | None, *, today: date, now: datetim
 def instead(link: Link, choice: offers.Choice | None, *, today: date, now: datetime) -> list[offers.Quote]:
     """What else this tenant may sign for as long a time as they had chosen: the own room first, then those free now.
 
-    Without free months or a perk: what was chosen for one room may not be published for another.
+    Where it was the length that went, the other lengths for the same room. Without free months or a perk: what was
+    chosen for one room may not be published for another. Raises `proposals.Closed`.
     """
     proposal = proposals.for_link(link, today=today, now=now)
     card = proposals.card_of(proposal)
+    chosen = next((room for room in card.rooms if choice and room.unit == choice.unit), card.own)
+    if choice and choice.term_months in chosen.full:
+        unit = "" if chosen is card.own else chosen.unit
+        return [offers.price(fit(offers.Choice(term, unit=unit), card), card) for term in offers.terms(chosen)]
     wanted = choice.term_months if choice else 12
     return [
         offers.price(fit(offers.Choice(wanted, unit="" if room is card.own else room.unit), card), card)
@@ -210,7 +224,7 @@ def certificate(link: Link, choice: offers.Choice | None, *, today: date, now: d
 def words(link: Link, choice: offers.Choice | None, *, today: date, now: datetime) -> agreement.Agreement:
     """What this reader would agree to: the terms that wait for their yes, or else the choice at today's price.
 
-    Raises `NotThere`: never the words for another room than the chosen one.
+    Raises `NotThere`: never the words for another room or length than the chosen one.
     """
     waiting = rounds.standing(link.lease, now=now)
     if waiting and rounds.seat_of(waiting, link.tenant):

@@ -33,6 +33,10 @@ class NotOffered(Exception):
         self.facts = facts
 
 
+class Full(NotOffered):
+    """So many leases end in the week in which this term would that no more may (renewal/caps.py)."""
+
+
 # --- Months -----------------------------------------------------------------------------------------------
 
 
@@ -85,6 +89,7 @@ class Room:
     deposit: Decimal
     rates: tuple[Rate, ...]
     free_from: date | None = None  # the day after its last lease; none where it never had one, or for the own room
+    full: tuple[int, ...] = ()  # terms that are published, too, but would end in a week that is full
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +256,8 @@ def price(choice: Choice, card: Card) -> Quote:
 
 
 def _rate(room: Room, choice: Choice) -> Rate:
+    if choice.term_months in room.full:
+        raise _full(room, choice)
     of_term = [rate for rate in room.rates if rate.term_months == choice.term_months]
     if not of_term:
         raise NotOffered(
@@ -266,6 +273,20 @@ def _rate(room: Room, choice: Choice) -> Rate:
         months=choice.term_months,
         room_type=room.room_type,
         free=choice.free_months,
+    )
+
+
+def _full(room: Room, choice: Choice) -> Full:
+    left = terms(room)
+    if not left:
+        return Full(
+            _("{months} months cannot be had now: the week in which they would end is full. So are all other terms."),
+            months=choice.term_months,
+        )
+    return Full(
+        _("{months} months cannot be had now: the week in which they would end is full. Open (months): {terms}."),
+        months=choice.term_months,
+        terms=", ".join(map(str, left)),
     )
 
 

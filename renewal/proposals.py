@@ -59,8 +59,8 @@ class Closed(Exception):
     """There is nothing to choose any more (or yet). `kind` says why:
 
     signed, notice, moved_out, over (ended by the operator), not_yet (no case, or a batch holds it back), unpriced (no
-    rent published), cotenant (another stands first on the contract), waiting (one has signed, and others have to as
-    well: `renewal.rounds`).
+    rent published), full (every term would end in a week that is full: `renewal.caps`), cotenant (another stands first
+    on the contract), waiting (one has signed, and others have to as well: `renewal.rounds`).
     """
 
     def __init__(self, kind: str) -> None:
@@ -69,7 +69,7 @@ class Closed(Exception):
 
 
 def prepare(*, today: date, now: datetime, leases: Collection[int] | None = None) -> int:
-    """Every open case without a proposal has one, if a rent is published for its room; the number of new ones."""
+    """Every open case without a proposal has one, if there is a term to offer for its room; the number of new ones."""
     held = _without_proposal(leases)
     if not held:
         return 0
@@ -162,11 +162,13 @@ def for_link(link: Link, *, today: date, now: datetime) -> Proposal:
         prepare(today=today, now=now, leases=[link.lease_id])
         proposal = of(link.lease, link.tenant)
         if proposal is None:
-            raise Closed("unpriced" if _stands_first(link.lease, link.tenant) else "cotenant")
+            if not _stands_first(link.lease, link.tenant):
+                raise Closed("cotenant")
+            raise _priceless(cards.build([link.lease], today=today, now=now, only={})[link.lease_id])
         return proposal
     card = cards.build([proposal.lease], today=today, now=now)[proposal.lease_id]
     if not card.own.rates:
-        raise Closed("unpriced")
+        raise _priceless(card)
     if (frozen := cards.freeze(card)) != proposal.card:
         Proposal.objects.filter(pk=proposal.pk).update(card=frozen)
         proposal.card = frozen
@@ -239,12 +241,17 @@ def card_on(proposal: Proposal, *, today: date, now: datetime | None = None) -> 
     """The card as it stands on `today`: the lines published for that day, without rooms let meanwhile.
 
     Rooms kept for others at `now` are named apart, as in `cards.build`. Raises `Closed` if nothing is published any
-    more for the room lived in.
+    more for the room lived in, or every term of it would end in a full week.
     """
     lease = Lease.objects.select_related("unit").get(pk=proposal.lease_id)
     frozen = card_of(proposal)
     shown = {room.unit for room in frozen.rooms[1:]} | {room.unit for room in frozen.held}
     card = cards.build([lease], today=today, now=now, only={lease.pk: shown})[lease.pk]
     if not card.own.rates:
-        raise Closed("unpriced")
+        raise _priceless(card)
     return card
+
+
+def _priceless(card: offers.Card) -> Closed:
+    """Why there is no rent for the room lived in."""
+    return Closed("full" if card.own.full else "unpriced")

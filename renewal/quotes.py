@@ -67,6 +67,12 @@ class RoomGone(Changed):
     sentence = _("This room is not to be had any more. Please choose another one.")
 
 
+class TermFull(Changed):
+    """Others have signed for the last places in the week in which the chosen term would end (renewal/caps.py)."""
+
+    sentence = _("This length was just taken: the week in which it would end is full. Please choose another length.")
+
+
 class RoomHeld(Changed):
     """Somebody else is about to sign for the chosen room, and it is kept for them until `until`."""
 
@@ -112,7 +118,10 @@ def quote(proposal: Proposal, choice: offers.Choice, *, now: datetime, card: off
 
 
 def read(token: str, *, proposal: Proposal, now: datetime) -> offers.Quote:
-    """The quote behind a token, priced again today. Raises `Tampered`, `Expired`, `Changed`, `RoomGone`, `RoomHeld`."""
+    """The quote behind a token, priced again today.
+
+    Raises `Tampered`, `Expired`, `Changed`, `RoomGone`, `RoomHeld`, `TermFull`.
+    """
     said = _said(token)
     if said["proposal"] != proposal.pk:
         raise Tampered
@@ -123,6 +132,8 @@ def read(token: str, *, proposal: Proposal, now: datetime) -> offers.Quote:
     refuse_if_not_free(unit, card, now=now)
     try:
         priced = offers.price(offers.Choice(term, free, unit, perk), card)
+    except offers.Full as error:
+        raise TermFull from error
     except offers.NotOffered as error:
         raise Changed from error
     if _digest(priced) != said["digest"]:
@@ -161,6 +172,13 @@ def unit_of(token: str) -> str:
     """The unit a token names: what has to be locked before the rest of it is looked at. Raises `Tampered`."""
     unit: str = _said(token)["choice"][2]
     return unit
+
+
+def last_day_of(token: str, lease: Lease) -> date:
+    """The last day of what a token offers to a lease: the week to be locked. Raises `Tampered`."""
+    first_day = lease.last_day + timedelta(days=1)
+    months: int = _said(token)["choice"][0]
+    return offers.term_last_day(first_day, months, offers.anchor_for(first_day, lease.anchor_day))
 
 
 def _said(token: str) -> dict[str, Any]:

@@ -6,15 +6,18 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db.models import Count
 
-from renewal import bands, ratechanges
+from renewal import bands, caps, ratechanges
 from renewal.models import Rate, RateBand, RateChange
 from tenants import access
 from tenants.access import SEES_PEOPLE
 from tenants.models import Building, Unit
+
+if TYPE_CHECKING:
+    from renewal.weekboard import TypeWeeks
 
 Somebody = access.Somebody
 HISTORY = 50
@@ -53,6 +56,7 @@ class Type:
     terms: list[Term]
     published_from: date | None = None  # of the line published last among those that hold today
     winter_share: float | None = None  # of next year's endings, November to January
+    weeks: TypeWeeks | None = None  # its endings by week (renewal/weekboard.py fills it in)
 
     @property
     def lines(self) -> int:
@@ -166,6 +170,11 @@ def rent_today(building: Building, *, room_type: str, term_months: int, today: d
 
 
 def waiting(user: Somebody, *, today: date) -> dict[str, Any]:
-    """What waits for a second person in one's buildings: `lines` and `bands`."""
+    """What waits for a second person in one's buildings: `lines`, `bands` and `caps`; and how many (`n`)."""
     theirs = [building.pk for building in buildings(user, today=today)]
-    return {"lines": list(ratechanges.waiting(theirs)), "bands": list(bands.waiting(theirs))}
+    rows: dict[str, Any] = {
+        "lines": list(ratechanges.waiting(theirs)),
+        "bands": list(bands.waiting(theirs)),
+        "caps": list(caps.waiting(theirs)),
+    }
+    return rows | {"n": sum(map(len, rows.values()))}

@@ -17,8 +17,8 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from renewal import bands, rates
-from renewal.bands import NotSet
 from renewal.models import Rate, RateBand, RateChange
+from renewal.seconding import NotSet
 from tenants import clock
 from tenants.models import Building, User
 

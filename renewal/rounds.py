@@ -6,8 +6,9 @@
       ├────► lapsed      the deadline passed
       └────► broken      the room or the lease was taken meanwhile by a contract of the ERP
 
-While a round is open, nobody else can sign for the room, the price stands, the perk is put aside, and the letter takes
-no other answer. However it ends without a lease, all of that is free again, and everybody who signed is told.
+While a round is open, nobody else can sign for the room, the price stands, the perk is put aside, its place in the week
+in which the lease would end is kept (renewal/caps.py), and the letter takes no other answer. However it ends without
+a lease, all of that is free again, and everybody who signed is told.
 Which leases need it: those with several tenants, where ALL_TENANTS_SIGN is set (docs/signing.md). Where an e-sign
 provider is set, every signature opens one, and after the last yes it is the provider's word that makes the lease.
 """
@@ -27,7 +28,7 @@ from django.utils.translation import gettext_lazy as _
 
 from campaigns import quiet
 from connectors import esign
-from renewal import agreement, following, holds, notices, quotes
+from renewal import agreement, caps, following, holds, notices, quotes
 from renewal.models import Hold, Proposal, Round, Seat
 from tenants import clock, outbox, perks, templating
 from tenants.models import Lease, Link, Message, Perk, Tenant, Unit
@@ -134,7 +135,10 @@ def open(
     *,
     now: datetime,
 ) -> Round:
-    """The terms stand, with the first yes; the others are asked for theirs. Raises `quotes.RoomGone`, `.Changed`."""
+    """The terms stand, with the first yes; the others are asked for theirs.
+
+    Raises `quotes.RoomGone`, `.TermFull`, `.Changed`.
+    """
     if quote["perk"]:
         try:
             perks.put_aside(Perk.objects.get(code=quote["perk"]), now=now)
@@ -155,7 +159,7 @@ def open(
                 deadline=_deadline(lease, now=now),
             )
     except IntegrityError as clash:  # the constraints: another lease's round has the room
-        raise quotes.RoomGone from clash
+        raise quotes.TermFull if caps.is_breach(clash) else quotes.RoomGone from clash
     Seat.objects.bulk_create([Seat(round=waiting, signer=person) for person in (yes.signer, *rest)])
     agree(waiting, yes)
     holds.let_go(lease, Hold.Over.SIGNED, now=now)  # kept by the round from here on

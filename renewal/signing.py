@@ -15,12 +15,12 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from django.db import OperationalError, connection, transaction
+from django.db import IntegrityError, OperationalError, connection, transaction
 from django.db.models import F
 from django.utils.translation import gettext_lazy as _
 
 from connectors import esign
-from renewal import agreement, following, holds, proposals, quotes, rounds
+from renewal import agreement, caps, following, holds, proposals, quotes, rounds
 from renewal.models import Case, Code, Proposal, Round, Signature
 from tenants import clock, codes, leases, links, outbox, templating
 from tenants.models import Lease, Link, Message, Tenant, Unit
@@ -207,9 +207,14 @@ def sign(
         if done := signature_of(proposal, signer):
             return done
         raise code
-    settled = settled_once(
-        lambda: _settle(proposal, signer, code, quote_token=quote_token, device=device, address=address, now=now)
-    )
+    try:
+        settled = settled_once(
+            lambda: _settle(proposal, signer, code, quote_token=quote_token, device=device, address=address, now=now)
+        )
+    except IntegrityError as clash:  # a cap that was approved at this very moment
+        if not caps.is_breach(clash):
+            raise
+        raise quotes.TermFull from clash
     if isinstance(settled, Round):
         raise rounds.NotAll(settled)
     return settled
@@ -249,6 +254,7 @@ def _settle(
     leases.lock_units([unit.pk, proposal.lease.unit_id])
     lease = Lease.objects.select_for_update(of=("self",)).select_related("unit").get(pk=proposal.lease_id)
     leases.refuse_if_let(unit, lease)
+    caps.lock(unit, quotes.last_day_of(quote_token, lease))  # before any perk, which others may have while they wait
     if done := signature_of(proposal, signer) or rounds.signed_by(lease, signer, now=now):
         return done
     rounds.lapse(now=now, of=lease)

@@ -43,6 +43,7 @@ from renewal.views import (
     uploads,
     vouchers,
     waves,
+    weeks,
 )
 
 # The letter (renewal/views/h5.py says which address does what). <key> is a token, or "letter" once it is open.
@@ -138,6 +139,7 @@ urlpatterns = [
     path("admin/rates/", rates.card_view, name="staff-rates"),
     path("admin/rates/term/", rates.term_view, name="staff-rates-term"),
     path("admin/rates/draft/", waves.draft_view, name="staff-rates-draft"),
+    path("admin/rates/weeks/", weeks.by_week_view, name="staff-rates-weeks"),
     path("admin/rates/waiting/", rates.waiting_view, name="staff-rates-waiting"),
     path("admin/rehearsal/", rehearsals.desk_view, name="staff-rehearsals"),
     path("admin/rehearsal/<int:pk>/", rehearsals.rehearsal_view, name="staff-rehearsal"),

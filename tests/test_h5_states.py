@@ -21,11 +21,11 @@ from tenants.models import Perk
 from tests.browser import PHONE
 from tests.letter import make_letter
 from tests.makers import NOW, make_building, make_event, make_tenant, make_unit
-from tests.states import STATES, Visit, answers, letter, questions, rooms, together, walks
+from tests.states import STATES, Visit, answers, lengths, letter, questions, rooms, together, walks
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-__all__ = ["answers", "letter", "questions", "rooms", "together"]  # their states are in STATES
+__all__ = ["answers", "lengths", "letter", "questions", "rooms", "together"]  # their states are in STATES
 SCREENS = os.environ.get("SCREENS", "")
 PICTURES = Path(settings_of_django.BASE_DIR) / "docs/screens"
 SIZES = ((390, 844), (360, 640))

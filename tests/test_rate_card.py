@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from connectors.records import RateRecord
 from connectors.sources import rates as sheet
-from renewal import bands, ratechanges, rates
+from renewal import bands, ratechanges, rates, seconding
 from renewal.models import Rate, RateBand, RateChange
 from tenants import clock
 from tenants.models import Building, User
@@ -127,13 +127,13 @@ def test_a_later_band_replaces_the_one_before_and_a_refused_or_withdrawn_one_doe
     bands.withdraw(ask("2000").pk, by=mei, now=NOW)
     assert now() == old.pk
     third = ask("3000")
-    with pytest.raises(bands.NotSet):
+    with pytest.raises(seconding.NotSet):
         ask("3100")  # one waits already
-    with pytest.raises(bands.NotSet):
+    with pytest.raises(seconding.NotSet):
         bands.withdraw(third.pk, by=lan, now=NOW)
     bands.decide(third.pk, is_approved=True, why="", by=lan, now=NOW + timedelta(hours=1))
     assert now() == third.pk
-    with pytest.raises(bands.NotSet):
+    with pytest.raises(seconding.NotSet):
         bands.decide(third.pk, is_approved=False, why="x", by=lan, now=NOW)
     assert [band.state for band in RateBand.objects.order_by("pk")] == ["standing", "refused", "withdrawn", "standing"]
 

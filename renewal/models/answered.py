@@ -81,6 +81,7 @@ class Errand(models.Model):
         CALL = "call", _("call the tenant")
         ROOM = "room", _("look for another room")
         CLASH = "clash", _("settle who gets the room")
+        TERM = "term", _("find a length for them")
 
     case = models.ForeignKey(Case, on_delete=models.CASCADE, related_name="+")
     kind = models.CharField(_("kind"), max_length=8, choices=Kind.choices)

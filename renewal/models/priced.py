@@ -8,8 +8,8 @@ from django.utils.translation import pgettext_lazy
 from tenants.models import Building, User
 
 
-class RateBand(models.Model):
-    """The lowest and highest monthly rent of a term: asked for by one person, approved by another."""
+class Seconded(models.Model):
+    """Something that one person asks for with a reason, and another decides: renewal/seconding.py."""
 
     class State(models.TextChoices):
         WAITING = "waiting", pgettext_lazy("band", "waits for a second person")
@@ -18,10 +18,6 @@ class RateBand(models.Model):
         WITHDRAWN = "withdrawn", pgettext_lazy("band", "withdrawn")
 
     building = models.ForeignKey(Building, on_delete=models.PROTECT, related_name="+")
-    room_type = models.CharField(_("room type"), max_length=32)
-    term_months = models.PositiveSmallIntegerField(_("term (months)"))
-    lowest = models.DecimalField(_("lowest rent"), max_digits=10, decimal_places=2)
-    highest = models.DecimalField(_("highest rent"), max_digits=10, decimal_places=2)
     state = models.CharField(_("state"), max_length=10, choices=State.choices, default=State.WAITING)
     why = models.CharField(_("reason"), max_length=200)
     asked_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
@@ -29,6 +25,18 @@ class RateBand(models.Model):
     decided_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
     decided_at = models.DateTimeField(_("decided"), null=True)
     answer = models.CharField(_("answer"), max_length=200, blank=True)
+
+    class Meta:
+        abstract = True
+
+
+class RateBand(Seconded):
+    """The lowest and highest monthly rent of a term: asked for by one person, approved by another."""
+
+    room_type = models.CharField(_("room type"), max_length=32)
+    term_months = models.PositiveSmallIntegerField(_("term (months)"))
+    lowest = models.DecimalField(_("lowest rent"), max_digits=10, decimal_places=2)
+    highest = models.DecimalField(_("highest rent"), max_digits=10, decimal_places=2)
 
     class Meta:
         verbose_name = _("band of rents")
@@ -46,6 +54,34 @@ class RateBand(models.Model):
 
     def __str__(self) -> str:
         return f"{self.room_type} {self.term_months} {self.lowest}–{self.highest}"
+
+
+class WeekCap(Seconded):
+    """So many leases of a room type may end in one week, by what is signed on the letter: renewal/caps.py.
+
+    Without a room type it holds for each type of the building that has no cap of its own; without a number it ends
+    the cap that stands.
+    """
+
+    room_type = models.CharField(_("room type"), max_length=32, blank=True)
+    most = models.PositiveSmallIntegerField(_("leases that may end in a week"), null=True)
+
+    class Meta:
+        verbose_name = _("weekly cap of endings")
+        verbose_name_plural = _("weekly caps of endings")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["building", "room_type"], condition=Q(state="waiting"), name="week_cap_waiting_once"
+            ),
+            models.CheckConstraint(condition=Q(most__isnull=True) | Q(most__gte=1), name="week_cap_positive"),
+            models.CheckConstraint(
+                condition=~Q(state="standing") | Q(decided_by__isnull=False) & ~Q(decided_by=F("asked_by")),
+                name="week_cap_second_person",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.room_type} {self.most}"
 
 
 class RateChange(models.Model):

@@ -31,6 +31,7 @@ REASONS = {
     "unpriced": gettext_lazy("no rent is published for twelve months"),
     "outside": gettext_lazy("outside the band"),
     "change": gettext_lazy("differs more than may pass"),
+    "full": gettext_lazy("the week in which twelve months would end is full"),
 }
 
 

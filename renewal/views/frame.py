@@ -101,7 +101,9 @@ def page(view: View) -> View:
             if error.kind == "cotenant" and settings.ALL_TENANTS_SIGN:
                 return refusal(request, "cosigner", 200)
             return refusal(
-                request, error.kind, 200 if error.kind in {"not_yet", "unpriced", "cotenant", "waiting"} else 410
+                request,
+                error.kind,
+                200 if error.kind in {"not_yet", "unpriced", "full", "cotenant", "waiting"} else 410,
             )
 
     checked = csrf_exempt(_form_check(answer))
@@ -225,6 +227,13 @@ def refusal(request: HttpRequest, kind: str, status: int) -> HttpResponse:
         "over": (_("This lease has ended."), _("If anything is unclear, the front desk is there for you.")),
         "not_yet": (_("It is a little early."), _("Your letter comes about three months before your lease ends.")),
         "unpriced": (_("Your offers are not ready yet."), _("We will write to you as soon as they are.")),
+        "full": (
+            _("No length can be chosen at this moment."),
+            _(
+                "So that every handover is looked after, only so many leases may end in one week, and those weeks are "
+                "full. Your lease goes on as it is, and the front desk will find another length with you."
+            ),
+        ),
         "cotenant": (
             _("Whoever is named first in your contract has the letter."),
             _("They renew for all of you: you stand on the next lease as on this one."),
@@ -257,7 +266,7 @@ def refusal(request: HttpRequest, kind: str, status: int) -> HttpResponse:
 
 # Whoever reads no letter (any more) still has a way to look at.
 HAS_ROAD = frozenset(
-    {"signed", "notice", "moved_out", "over", "not_yet", "unpriced", "cotenant", "cosigner", "waiting"}
+    {"signed", "notice", "moved_out", "over", "not_yet", "unpriced", "full", "cotenant", "cosigner", "waiting"}
 )
 
 

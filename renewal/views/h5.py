@@ -102,7 +102,7 @@ def read(request: HttpRequest, key: str) -> HttpResponse:
         "lean": intents.leaning(link.lease, now=clock.now()),
         "story": [{"icon": words.ICONS.get(card.code, card.code), "card": card} for card in letter.story],
         "offer": words.offer(letter, now=now),
-        "say": words.missed(letter, wanted, now=now) if request.GET.get("say") in {"held", "gone"} else "",
+        "say": words.missed(letter, wanted, now=now) if request.GET.get("say") in {"held", "gone", "full"} else "",
     }
     return show(request, "h5/letter.html", context)
 

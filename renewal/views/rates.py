@@ -19,9 +19,9 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
-from renewal import bands, ratecard, ratechanges, waveboard
-from renewal.bands import NotSet
-from renewal.models import Rate, RateBand, RateChange
+from renewal import bands, caps, ratecard, ratechanges, waveboard, weekboard
+from renewal.models import Rate, RateBand, RateChange, WeekCap
+from renewal.seconding import NotSet
 from tenants import access, clock, desk
 from tenants.access import Role
 from tenants.models import Building, User
@@ -41,8 +41,11 @@ def card(request: HttpRequest) -> HttpResponse:
     building = chosen(request, theirs)
     tables = ratecard.table(building, today=today) if building else []
     wave = waveboard.wave(building, today=today, now=now) if building else None
-    if wave:
+    if wave and building:
         waveboard.beside(tables, wave)
+        by_week = weekboard.board(building, wave, today=today)
+        for each in tables:
+            each.weeks = by_week.get(each.name)
     waits = ratecard.waiting(request.user, today=today)
     context = {
         "title": _("Rate card"),
@@ -53,7 +56,7 @@ def card(request: HttpRequest) -> HttpResponse:
         "from": max((each.published_from for each in tables if each.published_from), default=None),
         "wave": waveboard.chart(wave.whole()) if wave else None,
         "rate": wave.rate if wave else None,
-        "waiting": len(waits["lines"]) + len(waits["bands"]),
+        "waiting": waits["n"],
         "may_ask": building is not None and may_ask(request, building),
         "today": today,
     }
@@ -120,7 +123,6 @@ def waiting(request: HttpRequest) -> HttpResponse:
     context = {
         "title": _("Rents that wait"),
         **waits,
-        "n": len(waits["lines"]) + len(waits["bands"]),
         "refused": refused,
         "row": row,
         "why": request.POST.get("why", "")[:200],
@@ -193,7 +195,7 @@ def _decided(request: HttpRequest, *, today: date) -> HttpResponse:
     """Raises `NotSet`."""
     do, what, pk = (request.POST.get(name, "") for name in ("do", "what", "pk"))
     by, now, why = request.user, clock.now(), request.POST.get("why", "").replace("\0", "")[:200]
-    verbs: dict[str, Any] = {"line": (ratechanges, RateChange), "band": (bands, RateBand)}
+    verbs: dict[str, Any] = {"line": (ratechanges, RateChange), "band": (bands, RateBand), "cap": (caps, WeekCap)}
     if what not in verbs or not pk.isdecimal() or len(pk) > 12 or do not in DECISIONS:
         raise BadRequest("no such decision")
     verb, model = verbs[what]

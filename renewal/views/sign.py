@@ -36,7 +36,8 @@ SAYINGS = {
 def agreement(request: HttpRequest, key: str) -> HttpResponse:
     """Five lines and the whole text, at today's price. POST comes from the sliders and keeps their choice.
 
-    A room other than the own is kept for them from that POST on; where it is not free, they are back at the sliders.
+    A room other than the own is kept for them from that POST on; where it is not free, or the length has no place left,
+    they are back at the sliders.
     """
     link = opened(request, key)
     if request.method == "POST":
@@ -49,7 +50,7 @@ def agreement(request: HttpRequest, key: str) -> HttpResponse:
             return _to_offers(say="held")
         return go("letter-agreement", READ_AT)
     draft = letters.draft(link, kept_choice(request), today=clock.today(), now=clock.now())
-    if draft.missed:  # never another room than the chosen one, without a word
+    if draft.missed:  # never another room or length than the chosen one, without a word
         return _to_offers(say=draft.missed)
     context = {
         "lines": [
@@ -90,7 +91,7 @@ def code(request: HttpRequest, key: str) -> HttpResponse:
         return _back(say="phone")
     except rounds.Unreachable:
         return _back(say="reach")
-    except (quotes.RoomGone, quotes.RoomHeld) as error:
+    except (quotes.RoomGone, quotes.RoomHeld, quotes.TermFull) as error:
         return _to_offers(say=_saying(error))
     except quotes.Refused as error:
         return _back(say=_saying(error))
@@ -130,7 +131,7 @@ def sign(request: HttpRequest, key: str) -> HttpResponse:
             now=now,
             link=link,
         )
-    except (quotes.RoomGone, quotes.RoomHeld) as error:
+    except (quotes.RoomGone, quotes.RoomHeld, quotes.TermFull) as error:
         return _taken(request, link, str(error))
     except leases.UnitTaken as error:
         return _taken(request, link, str(error))
@@ -287,11 +288,17 @@ def _taken(request: HttpRequest, link: Link, why: str) -> HttpResponse:
     """Somebody else was faster: nothing was signed, and here is what one may sign instead."""
     choice = kept_choice(request)
     rooms = letters.instead(link, choice, today=clock.today(), now=clock.now())
-    kept(request)["choice"] = None  # not the room that is gone, wherever they go on from here
+    kept(request)["choice"] = None  # not what is gone, wherever they go on from here
     context = {
         "why": why,
+        "is_one_room": len({room.unit for room in rooms}) == 1 < len(rooms),  # what differs is the length
         "rooms": [
-            {"quote": room, "rent": words.yuan(room.monthly_rent), "term": words.term(room.term_months)}
+            {
+                "quote": room,
+                "rent": words.yuan(room.monthly_rent),
+                "term": words.term(room.term_months),
+                "last_day": words.day(room.last_day),
+            }
             for room in rooms
         ],
     }
@@ -303,7 +310,7 @@ def _back(*, say: str) -> HttpResponse:
 
 
 def _to_offers(*, say: str) -> HttpResponse:
-    """The chosen room is not to be had now: back to where one chooses."""
+    """The chosen room or length is not to be had now: back to where one chooses."""
     return go("letter-read", READ_AT, more=f"?say={say}#offers")
 
 
@@ -312,4 +319,6 @@ def _saying(error: quotes.Refused) -> str:
         return "gone"
     if isinstance(error, quotes.RoomHeld):
         return "held"
+    if isinstance(error, quotes.TermFull):
+        return "full"
     return "price" if isinstance(error, quotes.Expired) else "changed"

@@ -21,8 +21,8 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods
 
 from renewal import bands, ratecard, ratechanges, waveboard, waves
-from renewal.bands import NotSet
 from renewal.models import RateChange
+from renewal.seconding import NotSet
 from renewal.views import rates as pages
 from tenants import clock
 from tenants.models import Building, User

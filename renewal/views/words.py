@@ -12,7 +12,7 @@ from typing import Any
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import ngettext, pgettext
 
 from renewal import certificates, letters, offers, quotes
 
@@ -165,7 +165,7 @@ def answer(priced: letters.Priced) -> dict[str, Any]:
         **quotes.as_data(priced.offer.quote),
         "token": priced.offer.token,
         "expires_at": priced.offer.expires_at.isoformat(),
-        "words": price(priced.offer),
+        "words": price(priced.offer) | {"full": full(priced.room)},
         "calculation": lines(priced.offer.quote),
         "others": others(priced.others),
         "early": early(priced.early),
@@ -193,10 +193,28 @@ def published(card: offers.Card) -> dict[str, Any]:
     }
 
 
-def missed(letter: letters.Letter, wanted: offers.Choice | None, *, now: datetime) -> str:
-    """Why the room that was wanted is not to be had; nothing if it is, by now."""
-    if wanted is None or wanted.unit in {"", *(room.unit for room in letter.card.rooms)}:
+def full(room: offers.Room) -> str:
+    """Which lengths are not to be had now, why, and which are; nothing if all are."""
+    if not room.full:
         return ""
+    words = _(
+        "Not to be had now: %(full)s. So that every handover is looked after, only so many leases may end in one week, "
+        "and that week is full. Open: %(open)s."
+    )
+    between = pgettext("lengths", ", ")
+    return words % {
+        "full": between.join(term(months) for months in room.full),
+        "open": between.join(term(months) for months in offers.terms(room)),
+    }
+
+
+def missed(letter: letters.Letter, wanted: offers.Choice | None, *, now: datetime) -> str:
+    """Why the room or the length that was wanted is not to be had; nothing if it is, by now."""
+    if wanted is None:
+        return ""
+    room = next((room for room in letter.card.rooms if room.unit == wanted.unit), letter.card.own)
+    if wanted.unit in {"", room.unit}:
+        return str(quotes.TermFull.sentence) if wanted.term_months in room.full else ""
     until = {room.unit: room.until for room in letter.card.held}.get(wanted.unit)
     return quotes.held_words(quotes.minutes_to(until, now=now)) if until else str(quotes.RoomGone.sentence)
 
@@ -218,14 +236,19 @@ def offer(letter: letters.Letter, *, now: datetime) -> dict[str, Any]:
     """The part of the page that holds the sliders."""
     card, choice = letter.card, letter.choice
     room = card.room(choice.unit)
+    terms = offers.terms(room)
+    dial = slider(terms, choice.term_months)
+    if dial is None and any(offers.terms(each) != terms for each in card.rooms):  # another room has more to slide
+        dial = {"min": terms[0], "max": terms[0], "step": 1, "value": terms[0]}
     return {
         "choice": choice,
         "price": price(letter.offer),
+        "full": full(room),
         "lines": lines(letter.offer.quote),
         "others": others(letter.others),
         "early": early(letter.early),
         "token": letter.offer.token,
-        "term": slider(offers.terms(room), choice.term_months),
+        "term": dial,
         "free": slider(offers.free_months(room, choice.term_months), choice.free_months),
         "any_free": any(len(offers.free_months(each, t)) > 1 for each in card.rooms for t in offers.terms(each)),
         "rooms": [

@@ -1,0 +1,86 @@
+"""Endings by week: the forecast by hand, and that under a cap no week has more than its places and nothing is lost."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from renewal import weeks
+from renewal.offers import term_last_day
+from renewal.waves import Open
+from tests.makers import TODAY
+
+MONDAYS = weeks.next_year(TODAY)
+
+
+def test_a_year_is_52_weeks_from_this_monday() -> None:
+    assert (MONDAYS[0], MONDAYS[-1], len(MONDAYS)) == (date(2025, 12, 1), date(2026, 11, 23), 52)
+    assert weeks.next_year(date(2025, 12, 7))[0] == date(2025, 12, 1)  # a Sunday is the last day of its week
+    assert weeks.next_year(date(2025, 12, 8))[0] == date(2025, 12, 8)
+    assert weeks.monday_of(date(2027, 1, 3)) == date(2026, 12, 28)  # across the year
+
+
+def test_the_sum_by_hand() -> None:
+    """Three leases end on 7 December; half renew, of them 60 % for 6 months and 40 % for 9."""
+    cases = [Open(date(2025, 12, 8), 8)] * 3
+    first, six, nine = date(2025, 12, 1), date(2026, 6, 1), date(2026, 9, 7)
+    assert [weeks.monday_of(term_last_day(date(2025, 12, 8), n, 8)) for n in (6, 9)] == [six, nine]
+    found = weeks.forecast({first: 3, six: 1}, cases, mondays=MONDAYS, rate=0.5, shares={6: 0.6, 9: 0.4})
+    each = {week: n for week, n in zip(found.mondays, found.each, strict=True) if n}
+    assert each == pytest.approx({first: 1.5, six: 1.9, nine: 0.6})
+    assert (found.peak, found.peak_share, found.unplaced) == (six, pytest.approx(1.9 / 4), 0)
+    # With one place left in the week of six months, the first case has 0.3 of it, the second and the third as well;
+    # with none, all goes to nine months.
+    some = weeks.forecast({first: 3, six: 1}, cases, mondays=MONDAYS, rate=0.5, shares={6: 0.6, 9: 0.4}, most=2)
+    assert some.each == pytest.approx(found.each)
+    none = weeks.forecast({first: 3, six: 1}, cases, mondays=MONDAYS, rate=0.5, shares={6: 0.6, 9: 0.4}, most=1)
+    each = {week: n for week, n in zip(none.mondays, none.each, strict=True) if n}
+    assert each == pytest.approx({first: 1.5, six: 1, nine: 1})
+    assert (none.peak, none.most, none.peak_share) == (first, 1.5, pytest.approx(1.5 / 3.5))
+    assert none.unplaced == pytest.approx(0.5)  # of 1.5 renewals one has a place
+
+
+def test_a_year_without_an_ending_has_no_fullest_week() -> None:
+    found = weeks.forecast({}, [], mondays=MONDAYS, rate=0.7, shares={12: 1.0})
+    assert (found.total, found.most, found.peak, found.peak_share) == (0, 0, None, None)
+
+
+@given(
+    starts=st.lists(st.dates(date(2025, 12, 2), date(2026, 3, 1)), max_size=25),
+    weights=st.dictionaries(st.sampled_from([3, 5, 6, 9, 11, 12]), st.integers(0, 50), min_size=1),
+    rate=st.floats(0.01, 1),
+    known=st.dictionaries(st.sampled_from(MONDAYS), st.integers(0, 9)),
+    most=st.integers(1, 12),
+)
+def test_under_a_cap_no_week_takes_more_than_its_places_and_no_renewal_is_lost(
+    starts: list[date], weights: dict[int, int], rate: float, known: dict[date, int], most: int
+) -> None:
+    whole = max(1, sum(weights.values()))
+    shares = {term: n / whole for term, n in weights.items()}
+    cases = [Open(start, start.day) for start in starts]
+    mondays = tuple(MONDAYS[0] + timedelta(weeks=n) for n in range(80))  # all terms end within
+    before = weeks.forecast(known, cases, mondays=mondays, rate=rate, shares=shares)
+    after = weeks.forecast(known, cases, mondays=mondays, rate=rate, shares=shares, most=most)
+    leaving: dict[date, float] = {}
+    for start in starts:
+        week = weeks.monday_of(start - timedelta(days=1))
+        leaving[week] = leaving.get(week, 0) + rate
+    for week, n in zip(after.mondays, after.each, strict=True):
+        # What is counted now is there, whatever the cap; what is added never goes past it.
+        assert n <= max(most, known.get(week, 0)) + 1e-6
+    is_chosen = any(weights.values())
+    if is_chosen and all(known.get(week, 0) >= n for week, n in leaving.items()):
+        placed = sum(known.values()) - sum(leaving.values()) + rate * len(starts)
+        assert before.total == pytest.approx(placed)
+        assert after.total + after.unplaced == pytest.approx(placed)
+    enough = weeks.forecast(known, cases, mondays=mondays, rate=rate, shares=shares, most=100)
+    assert enough.each == pytest.approx(before.each)  # a cap that nothing reaches changes nothing
+    assert enough.unplaced == pytest.approx(0 if is_chosen else rate * len(starts))
+
+
+def test_weeks_are_nearly_full_from_four_fifths_on() -> None:
+    known = {MONDAYS[3]: 5, MONDAYS[1]: 4, MONDAYS[2]: 3, MONDAYS[9]: 7}
+    assert weeks.full(known, 5) == [(MONDAYS[1], 4), (MONDAYS[3], 5), (MONDAYS[9], 7)]
