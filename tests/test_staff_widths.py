@@ -27,7 +27,8 @@ PAGES = (
     "experiment/", "experiment/new/",
     "pushes/list/", "pushes/{push}/", "touchpoint/", "touchpoint/new/", "touchpoint/{touchpoint}/?of=clicked",
     "touchpoint/{touchpoint}/edit/", "case/", "case/{case}/", "case/intents/", "renewal/case/",
-    "rates/", "rates/term/?building=B1&type=朝南一居&term=12", "rates/waiting/", "batches/",
+    "rates/", "rates/term/?building=B1&type=朝南一居&term=12", "rates/waiting/", "rates/weeks/?building=B1&most=3",
+    "batches/",
     "perks/", "perks/new/", "perks/{perk}/", "voucher/", "workorders/workorder/", "tenants/message/",
 )  # fmt: skip
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import random
+from collections import Counter
 from datetime import date, timedelta
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from renewal import weeks
-from renewal.offers import term_last_day
+from renewal import caps, weeks
+from renewal.offers import Rate, term_last_day
 from renewal.waves import Open
 from tests.makers import TODAY
 
@@ -84,3 +87,60 @@ def test_under_a_cap_no_week_takes_more_than_its_places_and_no_renewal_is_lost(
 def test_weeks_are_nearly_full_from_four_fifths_on() -> None:
     known = {MONDAYS[3]: 5, MONDAYS[1]: 4, MONDAYS[2]: 3, MONDAYS[9]: 7}
     assert weeks.full(known, 5) == [(MONDAYS[1], 4), (MONDAYS[3], 5), (MONDAYS[9], 7)]
+
+
+# --- Eighteen months of a made-up house ---------------------------------------------------------------------
+
+ROOMS = 240
+LINES = tuple(
+    Rate(term, 0, Decimal(rent), date(2027, 12, 31)) for term, rent in ((6, "3980"), (12, "3900"), (18, "3860"))
+)
+CHOSEN = {6: 15, 12: 70, 18: 15}
+
+
+def lived(most: int | None, seed: int) -> tuple[Counter[date], Counter[date], float, int]:
+    """78 weeks from TODAY of a house whose leases end in winter: endings a week, of those signed, rent, and refusals.
+
+    Six of ten lease ends are within 30 days of New Year's Eve, the others spread over the year. Two thirds renew, 60
+    days before the end, for a term of those open to them by its weight; where none is, the room changes hands. A room
+    that changes hands is let three weeks later for twelve months, by a contract that no cap holds back.
+    """
+    dice = random.Random(seed)
+    ends: list[date] = []
+    for n in range(ROOMS):
+        winter = date(2025, 12, 31) + timedelta(days=dice.randrange(-29, 30))
+        ends.append(winter if n < 0.6 * ROOMS else TODAY + timedelta(days=dice.randrange(365)))
+    counted = Counter(weeks.monday_of(day) for day in ends)
+    signed: Counter[date] = Counter()
+    rents, refused = [], 0
+    for day in (TODAY + timedelta(days=n) for n in range(78 * 7)):
+        for room, last in enumerate(ends):
+            if last - timedelta(days=60) != day and not (day == TODAY and last - timedelta(days=60) < day):
+                continue
+            first = last + timedelta(days=1)
+            full = {week for week, n in counted.items() if most is not None and n >= most}
+            lines, _shut = caps.split(LINES, full, first_day=first, anchor_day=first.day)
+            stays = dice.random() < 2 / 3
+            counted[weeks.monday_of(last)] -= stays and bool(lines)  # followed, it is counted no more
+            if stays and lines:
+                line = dice.choices(lines, [CHOSEN[each.term_months] for each in lines])[0]
+                ends[room] = term_last_day(first, line.term_months, first.day)
+                signed[weeks.monday_of(ends[room])] += 1
+                rents.append(float(line.monthly_rent))
+                assert most is None or counted[weeks.monday_of(ends[room])] < most
+            else:
+                refused += stays
+                ends[room] = term_last_day(first + timedelta(days=21), 12, (first + timedelta(days=21)).day)
+            counted[weeks.monday_of(ends[room])] += 1
+    return counted, signed, sum(rents) / len(rents), refused
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_made_up_house_is_flattened_by_a_third_at_less_than_a_hundredth_of_the_rent(seed: int) -> None:
+    """What a cap does to what is signed: the share of the fullest week among the renewals' ends."""
+    _all, before, rent, _none = lived(None, seed)
+    _capped, after, then, refused = lived(6, seed)
+    share = max(before.values()) / before.total()
+    assert max(after.values()) / after.total() <= 0.7 * share
+    assert abs(then - rent) <= 0.01 * rent
+    assert refused <= 0.05 * after.total()  # who would have stayed, and had no term
