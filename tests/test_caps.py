@@ -343,6 +343,13 @@ def test_a_letter_without_a_length_says_so_and_somebody_is_asked_to_find_one(cli
     page = text(as_(make_user("mei", is_superuser=True)).get(f"/admin/case/{errand.case_id}/"))
     assert "商定一个租期" in page
     assert "信里每个租期的到期周都满了" in page
+    # Nothing can be signed, but other things can be said.
+    assert re.findall(r'href="(/r/letter/[a-z]+)"', answer.content.decode()) == [
+        "/r/letter/roadmap", "/r/letter/wish", "/r/letter/notice",
+    ]  # fmt: skip
+    for page_of in ("wish", "notice"):
+        assert client.get(f"/r/letter/{page_of}").status_code == 200
+    assert "<h1>眼下没有可选的租期</h1>" in client.get("/r/letter/").content.decode()
     WeekCap.objects.all().delete()
     assert opened(client, token)["Location"] == "/r/letter/"
 

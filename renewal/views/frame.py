@@ -259,6 +259,7 @@ def refusal(request: HttpRequest, kind: str, status: int) -> HttpResponse:
         "line": line,
         "onward": onward,
         "noticed": kind == "notice" and is_open(request),
+        "may_say": kind == "full" and is_open(request),
         "has_road": kind in HAS_ROAD and is_open(request),
     }
     return show(request, "h5/closed.html", context, status=status)

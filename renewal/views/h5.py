@@ -77,7 +77,8 @@ def open_letter(request: HttpRequest, token: str) -> HttpResponse:
     try:
         letters.open(link, trusted=trusted, here_before=here_before, today=clock.today(), now=now)
     except proposals.Closed as closed:
-        if closed.kind == "notice":  # the letter is shut, but the notice may be seen and taken back
+        # The letter is shut, but a notice may be seen and taken back; and where only lengths are missing, given.
+        if closed.kind in {"notice", "full"}:
             remember(request, link, now=now)
         raise
     remember(request, link, now=now)
