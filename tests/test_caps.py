@@ -300,18 +300,19 @@ def test_the_published_lines_are_those_of_the_card_whatever_is_full() -> None:
     assert lines == rates.on(TODAY, buildings=ids)
     here = link.lease.unit.building_id
     assert {key: set(weeks) for key, weeks in full.items() if weeks} == {
-        (here, KIND): {WEEK}, (here, "朝南大一居"): {WEEK},
+        (here, KIND): {WEEK, date(2025, 12, 22)}, (here, "朝南大一居"): {WEEK},  # their own ends in December
     }  # fmt: skip
 
 
 def test_without_a_cap_nothing_is_counted(django_assert_num_queries: Any) -> None:
     link, _token = make_letter()
     ending()
+    here = link.lease.unit.building_id
     with django_assert_num_queries(1):
-        _lines, full = caps.published(TODAY, buildings=[link.lease.unit.building_id])
+        _lines, full = caps.published(TODAY, buildings=[here])
     assert set(full.values()) == {frozenset()}
     with connection.cursor() as cursor:
-        cursor.execute("explain (analyze, timing off) " + caps.OPEN, {"day": TODAY, "buildings": [1, 2]})
+        cursor.execute("explain (analyze, timing off) " + caps.OPEN, {"day": TODAY, "buildings": [here]})
         plan = [row for (row,) in cursor.fetchall() if "tenants_lease" in row]
     assert plan
     assert all("never executed" in row for row in plan), plan
@@ -345,7 +346,7 @@ def test_a_letter_without_a_length_says_so_and_somebody_is_asked_to_find_one(cli
     assert "信里每个租期的到期周都满了" in page
     # Nothing can be signed, but other things can be said.
     assert re.findall(r'href="(/r/letter/[a-z]+)"', answer.content.decode()) == [
-        "/r/letter/roadmap", "/r/letter/wish", "/r/letter/notice",
+        "/r/letter/roadmap", "/r/letter/wish", "/r/letter/notice", "/r/letter/preferences",
     ]  # fmt: skip
     for page_of in ("wish", "notice"):
         assert client.get(f"/r/letter/{page_of}").status_code == 200
@@ -610,7 +611,7 @@ def test_no_week_ever_has_more_than_its_cap_however_signatures_come(seed: int, s
         for (_code, kind, week), n in counted().items():
             assert week < date(2026, 6, 1) or n <= of_type[kind], (kind, week, n)
     assert done["signed"] + done["agreed"] > 3, done
-    assert done["full"] > 3, done
+    assert done["full"] > 2, done
 
 
 # --- Batches ----------------------------------------------------------------------------------------------
@@ -720,7 +721,7 @@ def test_a_manager_asks_for_their_building_and_others_only_look() -> None:
     form = {"type": "", "most": "4", "why": "冬季太集中", "do": "ask"}
     assert as_(member("manager", "B1")).post(WEEKS, form).status_code == 302
     assert as_(member("manager", "B2")).post(WEEKS, form).status_code == 404
-    keeper = as_(member("butler", "B1"))
+    keeper = as_(member("care", "B1"))
     assert keeper.get(WEEKS).status_code == 200
     assert keeper.post(WEEKS, form).status_code == 403
     assert WeekCap.objects.count() == 1

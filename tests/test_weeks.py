@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from renewal import caps, weeks
@@ -51,6 +51,7 @@ def test_a_year_without_an_ending_has_no_fullest_week() -> None:
     assert (found.total, found.most, found.peak, found.peak_share) == (0, 0, None, None)
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # on a busy machine drawing is
 @given(
     starts=st.lists(st.dates(date(2025, 12, 2), date(2026, 3, 1)), max_size=25),
     weights=st.dictionaries(st.sampled_from([3, 5, 6, 9, 11, 12]), st.integers(0, 50), min_size=1),
@@ -92,10 +93,9 @@ def test_weeks_are_nearly_full_from_four_fifths_on() -> None:
 # --- Eighteen months of a made-up house ---------------------------------------------------------------------
 
 ROOMS = 240
-LINES = tuple(
-    Rate(term, 0, Decimal(rent), date(2027, 12, 31)) for term, rent in ((6, "3980"), (12, "3900"), (18, "3860"))
-)
-CHOSEN = {6: 15, 12: 70, 18: 15}
+PUBLISHED = {6: "3980", 9: "3940", 12: "3900", 18: "3860", 24: "3820"}
+LINES = tuple(Rate(term, 0, Decimal(rent), date(2027, 12, 31)) for term, rent in PUBLISHED.items())
+CHOSEN = {6: 12, 9: 6, 12: 62, 18: 12, 24: 8}
 
 
 def lived(most: int | None, seed: int) -> tuple[Counter[date], Counter[date], float, int]:
@@ -143,4 +143,4 @@ def test_a_made_up_house_is_flattened_by_a_third_at_less_than_a_hundredth_of_the
     share = max(before.values()) / before.total()
     assert max(after.values()) / after.total() <= 0.7 * share
     assert abs(then - rent) <= 0.01 * rent
-    assert refused <= 0.05 * after.total()  # who would have stayed, and had no term
+    assert refused == 0  # nobody who would have stayed was left without a term
