@@ -11,10 +11,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from renewal import waves
 from renewal.offers import term_last_day
 from renewal.waves import Open
 
-WEEKS = 52
 NEARLY = 0.8  # from this share of its places on a week is nearly full
 NOTHING = 1e-9  # a part of a renewal too small to be placed
 
@@ -53,8 +53,10 @@ def monday_of(day: date) -> date:
 
 
 def next_year(today: date) -> tuple[date, ...]:
-    """The Mondays of 52 weeks, of which the first is today's."""
-    return tuple(monday_of(today) + timedelta(weeks=n) for n in range(WEEKS))
+    """The Mondays of the weeks of next year as in renewal/waves.py: the twelve months that end with the next winter."""
+    months = waves.next_year(today)
+    first, last = monday_of(months[0]), months[-1] + timedelta(days=30)  # 31 January
+    return tuple(first + timedelta(weeks=n) for n in range((last - first).days // 7 + 1))
 
 
 def forecast(

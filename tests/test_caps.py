@@ -747,10 +747,10 @@ def test_the_page_shows_the_fullest_week_before_and_after(mei: User) -> None:
     client = as_(mei)
     page = text(client.get("/admin/rates/?building=B1"))
     # 30 known in the week of 23 February; 20 renewals, half for 6 months and half for 11: 10 in June, 10 in November
-    assert "最满的一周（2026-02-23 起）占全年到期的 60.0%。未设上限。" in page
+    assert "最满的一周（2026-02-23 起）占明年到期的 60.0%。未设上限。" in page
     tried = text(client.get(f"{WEEKS}&type={KIND}&most=8"))
     assert not WeekCap.objects.exists()
-    assert "最满的一周占全年到期的 60.0%，有上限后占 65.2%" in tried  # 30 of 46: known ones do not move
+    assert "最满的一周占明年到期的 60.0%，有上限后占 65.2%" in tried  # 30 of 46: known ones do not move
     assert "<dd>50.0 → 46.0</dd>" in tried
     assert "<dd>4.0</dd>" in tried  # of twenty renewals four find no place in either week
     assert re.findall(r'<th scope="row">([\d-]+)</th>', tried) == ["2025-12-01", "2026-02-23"]

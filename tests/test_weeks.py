@@ -6,6 +6,7 @@ import random
 from collections import Counter
 from datetime import date, timedelta
 from decimal import Decimal
+from itertools import pairwise
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -16,13 +17,16 @@ from renewal.offers import Rate, term_last_day
 from renewal.waves import Open
 from tests.makers import TODAY
 
-MONDAYS = weeks.next_year(TODAY)
+MONDAYS = tuple(date(2025, 12, 1) + timedelta(weeks=n) for n in range(52))
 
 
-def test_a_year_is_52_weeks_from_this_monday() -> None:
-    assert (MONDAYS[0], MONDAYS[-1], len(MONDAYS)) == (date(2025, 12, 1), date(2026, 11, 23), 52)
-    assert weeks.next_year(date(2025, 12, 7))[0] == date(2025, 12, 1)  # a Sunday is the last day of its week
-    assert weeks.next_year(date(2025, 12, 8))[0] == date(2025, 12, 8)
+def test_the_weeks_of_next_year_are_those_of_the_months_that_end_with_the_next_winter() -> None:
+    found = weeks.next_year(TODAY)
+    assert (found[0], found[-1], len(found)) == (date(2026, 1, 26), date(2027, 1, 25), 53)
+    assert all(later - earlier == timedelta(days=7) for earlier, later in pairwise(found))
+    late = weeks.next_year(date(2026, 8, 1))  # 1 February 2027 is a Monday
+    assert (late[0], late[-1], len(late)) == (date(2027, 2, 1), date(2028, 1, 31), 53)
+    assert weeks.monday_of(date(2025, 12, 7)) == date(2025, 12, 1)  # a Sunday is the last day of its week
     assert weeks.monday_of(date(2027, 1, 3)) == date(2026, 12, 28)  # across the year
 
 
