@@ -189,7 +189,6 @@ LANGUAGES = [("zh-hans", _("Simplified Chinese")), ("en", _("English"))]
 LOCALE_PATHS = [BASE_DIR / "locale"]
 TIME_ZONE = "Asia/Shanghai"
 USE_TZ = True
-USE_THOUSAND_SEPARATOR = True
 FORMAT_MODULE_PATH = ["renewal.formats"]
 
 STATIC_URL = "/static/"

@@ -181,6 +181,19 @@ def test_all_are_ticked_and_one_click_prepares_them(building: Building) -> None:
     assert f"{ALL}{batch.pk}/" in text(client.get(ALL))
 
 
+def test_in_english_too_the_number_of_a_lease_is_no_figure(building: Building) -> None:
+    """A page in English writes 1,299 for a figure; whoever approves says which leases by their numbers."""
+    lease = make_lease(pk=1299, unit=make_unit(building=building), monthly_rent=Decimal(3900))
+    Case.objects.create(lease=lease, state="upcoming", since=NOW, opened_at=NOW)
+    client = as_(make_user("mei", is_superuser=True))
+    client.cookies["django_language"] = "en"
+    page = client.get(RANGE)
+    assert "1 lease can have its proposal" in text(page)
+    assert 'name="lease" value="1299"' in page.content.decode()
+    client.post(RANGE, form(page))
+    assert Proposal.objects.get().lease_id == 1299
+
+
 def test_the_version_of_the_card_changes_with_every_figure_of_it(building: Building) -> None:
     seen = set()
     for change in (

@@ -44,6 +44,14 @@ def text(page: Any) -> str:
     return " ".join(page.content.decode().split())
 
 
+def test_whoever_has_a_perk_is_led_to_in_english_too() -> None:
+    give("cleaning", make_lease(make_tenant(pk=1140)))
+    hq = staff("hq")
+    hq.cookies["django_language"] = "en"
+    page = hq.get(f"/admin/perks/{Perk.objects.get(code='cleaning').pk}/")
+    assert 'href="/admin/tenant/1140/"' in text(page)
+
+
 def test_the_title_says_what_is_owed_and_every_figure_leads_to_its_list() -> None:
     hq = staff("hq")
     used = give("cleaning")
