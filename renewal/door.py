@@ -18,13 +18,14 @@ from django.utils.translation import gettext, override
 from django.utils.translation import gettext_lazy as _
 
 from renewal.models import Case, DoorCode
-from tenants import codes, links, outbox, templating
+from tenants import codes, feedback, links, outbox, surveys, templating
 from tenants.models import Lease, Link, Message, Tenant
 
 VALID = timedelta(minutes=5)
 PAUSE = timedelta(minutes=1)
 AT_MOST = ((timedelta(hours=1), 5), (timedelta(days=1), 10))  # codes a number may ask for in such a time
 TRIES = 5
+QUESTIONS = {Link.Purpose.MOOD.value: feedback.newest, Link.Purpose.SURVEY.value: surveys.newest}
 
 
 class Refused(Exception):
@@ -65,7 +66,7 @@ class WrongCode(Refused):
 
 
 class NothingHere(Exception):
-    """The number is theirs, but they have never had a lease here."""
+    """The number is theirs, but they have never had a lease here, or no question that takes an answer."""
 
 
 def phone_of(typed: str) -> str:
@@ -109,6 +110,25 @@ def enter(phone: str, typed: str, *, origin: str, now: datetime) -> Link:
 
     Whoever has nothing to renew (yet) is given a link to the roadmap of their stay.
     """
+    number = _spend(phone, typed, now=now)
+    return _letter(phone, carrier=f"door:{origin}:{number}", now=now)
+
+
+def question(phone: str, typed: str, *, purpose: str, now: datetime) -> str:
+    """The token of the newest question of this purpose to whoever holds this phone: no letter is opened by that.
+
+    Raises `WrongCode`, or `NothingHere` where no such question takes an answer.
+    """
+    _spend(phone, typed, now=now)
+    person = _tenant(phone)
+    token = QUESTIONS[purpose](person, now=now) if person else ""
+    if not token:
+        raise NothingHere
+    return token
+
+
+def _spend(phone: str, typed: str, *, now: datetime) -> int:
+    """The code that was sent to this number last is used up by its digits; which it was. Raises `WrongCode`."""
     row = DoorCode.objects.select_related("message").filter(phone_hash=_hash(phone)).order_by("-number").first()
     if row is None:
         raise WrongCode
@@ -120,7 +140,7 @@ def enter(phone: str, typed: str, *, origin: str, now: datetime) -> Link:
         raise WrongCode
     if not DoorCode.objects.filter(pk=row.pk, used_at__isnull=True).update(used_at=now):
         raise WrongCode  # two browsers at once: one of them has just used it
-    return _letter(phone, carrier=f"door:{origin}:{row.pk}", now=now)
+    return row.pk
 
 
 def confirm(link: Link, typed: str, *, now: datetime) -> Link:

@@ -271,14 +271,14 @@ def _put_perk_back(waiting: Round) -> None:
 
 def _tell(waiting: Round, person: Tenant, text: str, *, name: str, purpose: str, now: datetime) -> None:
     klass = Message.Class.SERVICE
-    chosen = dict.fromkeys(templating.needing(), TEMPLATES.get(name, NOT_SIGNED))
-    filled = templating.fill(chosen, {"room": waiting.unit.code}, klass=klass, standing=templating.shelf())
+    by = TEMPLATES.get(name, NOT_SIGNED)
+    forms = templating.forms_by(by, {"room": waiting.unit.code}, klass=klass, standing=templating.shelf())
     outbox.post(
         outbox.Draft(
             key=f"round:{waiting.pk}:{name}:{_person(person)}",
             klass=klass,
             text=text,
-            forms=filled.forms,
+            forms=forms,
             deadline=max(waiting.deadline, now + timedelta(days=1)),
             tenant_id=_person(person),
             lease_id=waiting.lease_id,

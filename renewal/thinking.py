@@ -85,15 +85,14 @@ def _stands(last: Fact) -> bool:
 
 def _post(lease: Lease, person: Tenant, key: str, on: date, *, now: datetime) -> None:
     last_day = pushes.day_in_words(lease.last_day)
-    chosen = dict.fromkeys(templating.needing(), TEMPLATE)
     klass = Message.Class.SERVICE
-    filled = templating.fill(chosen, {"last_day": last_day}, klass=klass, standing=templating.shelf())
+    forms = templating.forms_by(TEMPLATE, {"last_day": last_day}, klass=klass, standing=templating.shelf())
     at = clock.at(on, AT_HOUR)
     draft = outbox.Draft(
         key=key,
         klass=klass,
         text=TEXT.format(last_day=last_day),
-        forms=filled.forms,
+        forms=forms,
         not_before=at,
         deadline=at + LASTS,
         tenant_id=person.pk,

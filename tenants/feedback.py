@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import override
 
 from connectors.records import Kind
-from tenants import asking, clock, consents, ingest, links, outbox
+from tenants import asking, clock, consents, ingest, links, outbox, templating
 from tenants.models import BillAsk, Event, Link, Message, Tenant
 from tenants.vocabulary import MOODS
 
@@ -23,6 +23,7 @@ ASK_DAYS = 10  # so long after a bill was issued its people are asked
 OPEN_DAYS = 62  # so long their links open; once the next bill is there, they lead to it
 ANSWER_DAYS = 14  # after so many days nobody remembers which month was meant: not sent any more
 MOST_WORDS = 200
+TEMPLATE = "mood-ask"  # by which it is asked on channels that send approved templates alone
 
 # The newest bill of each lease that still runs, and whoever is on that lease; but nobody who has given their mood in
 # the app already, and nobody who wants no questions.
@@ -94,8 +95,9 @@ def ask(*, now: datetime) -> int:
         new = [pk for (pk,) in cursor.fetchall()]
     asks = list(BillAsk.objects.select_related("lease").filter(pk__in=new).order_by("pk"))
     links.mint_many([_wanted(one, now=now) for one in asks], now=now)
+    standing = templating.shelf() if asks else {}
     with override(settings.LANGUAGE_CODE):
-        outbox.post_many([_draft(one) for one in asks], now=now)
+        outbox.post_many([_draft(one, standing) for one in asks], now=now)
     return len(asks)
 
 
@@ -104,14 +106,16 @@ def _wanted(one: BillAsk, *, now: datetime) -> links.Wanted:
     return links.Wanted(carrier_of(one), one.tenant_id, one.lease_id, Link.Purpose.MOOD, until)
 
 
-def _draft(one: BillAsk) -> outbox.Draft:
+def _draft(one: BillAsk, standing: templating.Shelf) -> outbox.Draft:
     words = _("[%(operator)s] The bill of %(month)s is there. How was the month? One tap on a face is enough.")
+    month, klass = month_words(one.month), Message.Class.SERVICE
     return outbox.Draft(
         key=f"mood:{one.pk}",
-        klass=Message.Class.SERVICE,
+        klass=klass,
         tenant_id=one.tenant_id,
         lease_id=one.lease_id,
-        text=words % {"operator": settings.OPERATOR_NAME, "month": month_words(one.month)},
+        text=words % {"operator": settings.OPERATOR_NAME, "month": month},
+        forms=templating.forms_by(TEMPLATE, {"month": month}, klass=klass, standing=standing),
         deadline=one.issued_at + timedelta(days=ANSWER_DAYS),
         link_purpose=Link.Purpose.MOOD,
     )
@@ -135,7 +139,7 @@ def asked(token: str, *, now: datetime) -> BillAsk:
     if one is None:
         raise links.Unknown
     if _next_is_there(one, now=now):
-        raise Over(_newest(one, link.tenant, now=now))
+        raise Over(newest(link.tenant, after=one.month, now=now))
     return one
 
 
@@ -158,14 +162,11 @@ def _next_is_there(one: BillAsk, *, now: datetime) -> bool:
         return bool(cursor.fetchone()[0])
 
 
-def _newest(one: BillAsk, person: Tenant, *, now: datetime) -> str:
-    """The token of the person's question about their newest bill, if it is a later one and still opens."""
+def newest(person: Tenant, *, after: str = "", now: datetime) -> str:
+    """The token of a person's question about their newest bill, of a month after that one; empty where none opens."""
     rows = [row.pk for row in consents.rows_of(person)]
-    later = BillAsk.objects.filter(tenant__in=rows, month__gt=one.month).order_by("-month", "-issued_at").first()
-    if later is None:
-        return ""
-    live = Link.objects.filter(carrier=carrier_of(later), revoked_at=None, expires_at__gt=now)
-    return links.token_for(carrier_of(later)) if live.exists() else ""
+    one = BillAsk.objects.filter(tenant__in=rows, month__gt=after).order_by("-month", "-issued_at").first()
+    return links.live_token(carrier_of(one), now=now) if one else ""
 
 
 @transaction.atomic

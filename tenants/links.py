@@ -212,6 +212,12 @@ def token_for(carrier: str) -> str:
     return base64.b32encode(mac[:16]).decode().rstrip("=").lower()
 
 
+def live_token(carrier: str, *, now: datetime) -> str:
+    """The token of the link of that carrier; empty where there is none, or it opens nothing (any more)."""
+    live = Link.objects.filter(carrier=carrier, revoked_at=None, expires_at__gt=now)
+    return token_for(carrier) if live.exists() else ""
+
+
 def hash_of(token: str) -> str:
     """What is stored of a token."""
     return hashlib.sha256(token.encode()).hexdigest()

@@ -8,6 +8,7 @@ from typing import Any
 
 LAST_DAY = {"name": "last_day", "value": "last_day", "kind": "text", "most": 12, "fallback": "近期"}
 ROOM = {"name": "room", "value": "room", "kind": "text", "most": 20, "fallback": "您的房间"}
+MONTH = {"name": "month", "value": "month", "kind": "text", "most": 10, "fallback": "最近一期"}
 CODE = {"name": "code", "value": "code", "kind": "code", "most": 6, "fallback": ""}
 
 # What a step says in its own words travels where a provider takes our words. An SMS gives one fact and the way in.
@@ -106,11 +107,39 @@ def _rounds() -> list[dict[str, Any]]:
     return found
 
 
+def _questions() -> list[dict[str, Any]]:
+    """The mood on a bill and the quarterly survey (tenants/feedback.py, tenants/surveys.py). An SMS bears no link of
+    one's own: it leads through the common door to one's own question."""
+    asked: list[tuple[dict[str, Any], str, str, dict[str, Any]]] = [
+        (
+            {"code": "mood-ask", "klass": "service", "name": "账单上的心情"},
+            "{month}的账单出来了。这个月住得怎么样？凭手机号在 {door}?then=mood 点一个表情就好。",
+            "账单月份：{thing1}\n提醒内容：这个月住得怎么样，点个表情就好",
+            MONTH,
+        ),
+        (
+            {"code": "survey-ask", "klass": "service", "name": "季度问卷"},
+            "每季度一问：您愿意向朋友推荐住在这里吗？凭手机号在 {door}?then=survey 回答，一分钟就好。",
+            "房间：{thing1}\n提醒内容：每季度一问，您愿意推荐这里吗",
+            ROOM,
+        ),
+    ]
+    found: list[dict[str, Any]] = []
+    for facts, sms, there, variable in asked:
+        fields = [variable] if f"{{{variable['name']}}}" in sms else []
+        found.append({**facts, "channel": "sms", "text": sms, "fields": fields})
+        thing = {**variable, "name": "thing1", "kind": "thing"}
+        for channel in ("wechat", "wechat_subscribe"):
+            found.append({**facts, "channel": channel, "text": there, "fields": [thing]})
+    return found
+
+
 TEMPLATES: list[dict[str, Any]] = [
     *_offers(),
     *_care(),
     *_reminders(),
     *_rounds(),
+    *_questions(),
     {
         "channel": "sms",
         "code": "code",

@@ -15,14 +15,15 @@ from django.db import connection, transaction
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, override
 
-from tenants import asking, clock, consents, links, outbox
-from tenants.models import Link, Message, Survey
+from tenants import asking, clock, consents, links, outbox, templating
+from tenants.models import Link, Message, Survey, Tenant
 
 SPREAD_DAYS = 70  # of the quarter's 90 to 92: the last ones are left for answers
 LATE_DAYS = 7  # so long after their day people are still asked: a day may not have been run, or an offer was just sent
 OPEN_DAYS = 14
 SEND_DAYS = 5
 MOST_WORDS = 300
+TEMPLATE = "survey-ask"  # by which it is asked on channels that send approved templates alone
 REASONS = {
     "room": gettext_lazy("The room and the building"),
     "repair": gettext_lazy("Repairs"),
@@ -106,10 +107,11 @@ def ask(*, now: datetime) -> int:
     with connection.cursor() as cursor:
         cursor.execute(_ASK_SQL, facts)
         new = [pk for (pk,) in cursor.fetchall()]
-    asked = list(Survey.objects.select_related("lease").filter(pk__in=new).order_by("pk"))
+    asked = list(Survey.objects.select_related("lease__unit").filter(pk__in=new).order_by("pk"))
     links.mint_many([_wanted(one, now=now) for one in asked], now=now)
+    standing = templating.shelf() if asked else {}
     with override(settings.LANGUAGE_CODE):
-        outbox.post_many([_draft(one, now=now) for one in asked], now=now)
+        outbox.post_many([_draft(one, standing, now=now) for one in asked], now=now)
     return len(asked)
 
 
@@ -118,14 +120,16 @@ def _wanted(one: Survey, *, now: datetime) -> links.Wanted:
     return links.Wanted(carrier_of(one), one.tenant_id, one.lease_id, Link.Purpose.SURVEY, until)
 
 
-def _draft(one: Survey, *, now: datetime) -> outbox.Draft:
+def _draft(one: Survey, standing: templating.Shelf, *, now: datetime) -> outbox.Draft:
     words = _("[%(operator)s] Once a quarter we ask one question: would you recommend living here? It takes a minute.")
+    klass = Message.Class.SERVICE
     return outbox.Draft(
         key=f"survey:{one.pk}",
-        klass=Message.Class.SERVICE,
+        klass=klass,
         tenant_id=one.tenant_id,
         lease_id=one.lease_id,
         text=words % {"operator": settings.OPERATOR_NAME},
+        forms=templating.forms_by(TEMPLATE, {"room": one.lease.unit.code}, klass=klass, standing=standing),
         deadline=now + timedelta(days=SEND_DAYS),
         link_purpose=Link.Purpose.SURVEY,
     )
@@ -134,6 +138,13 @@ def _draft(one: Survey, *, now: datetime) -> outbox.Draft:
 def carrier_of(one: Survey) -> str:
     """What its link is carried by: its message."""
     return f"message:survey:{one.pk}"
+
+
+def newest(person: Tenant, *, now: datetime) -> str:
+    """The token of a person's newest survey; empty where none opens."""
+    rows = [row.pk for row in consents.rows_of(person)]
+    one = Survey.objects.filter(tenant__in=rows).order_by("-quarter").first()
+    return links.live_token(carrier_of(one), now=now) if one else ""
 
 
 def asked(token: str, *, now: datetime) -> Survey:

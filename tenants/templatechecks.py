@@ -36,6 +36,7 @@ VALUES: dict[str, tuple[Any, str]] = {
     "building": (gettext_lazy("the building"), "滨江店"),
     "room": (gettext_lazy("the room"), "3-1204"),
     "announcement": (gettext_lazy("what the building announces"), "共享厨房 12 月 20 日升级烘焙区"),
+    "month": (gettext_lazy("the bill's month"), "2025年12月"),
     "code": (gettext_lazy("the one-time code"), filling.CODE),
 }
 OF_CODES = {"code"}

@@ -95,12 +95,16 @@ def fill(chosen: Mapping[str, str], values: Mapping[str, str], *, klass: str, st
     return found
 
 
+def forms_by(code: str, values: Mapping[str, str], *, klass: str, standing: Shelf) -> dict[str, dict[str, Any]]:
+    """The forms of a message that goes by the template of one code wherever a channel needs one."""
+    return fill(dict.fromkeys(needing(), code), values, klass=klass, standing=standing).forms
+
+
 def forms_of_codes() -> dict[str, dict[str, Any]]:
     """The forms of a one-time code: the templates called "code". Its digits come into being as it leaves."""
-    chosen = dict.fromkeys(needing(), OF_CODES)
-    if not chosen:
+    if not needing():
         return {}
-    return fill(chosen, {"code": filling.CODE}, klass=templatechecks.CODE, standing=shelf()).forms
+    return forms_by(OF_CODES, {"code": filling.CODE}, klass=templatechecks.CODE, standing=shelf())
 
 
 def unchoosable(channel: str, code: str, klass: str) -> str:

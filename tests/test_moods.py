@@ -11,11 +11,15 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from connectors.channels import kind
 from connectors.models import PhoneMessage
 from renewal import days
-from tenants import asking, clock, features, feedback, links, outbox, tags
-from tenants.models import BillAsk, Consent, Event, Feature, Lease, LeaseTenant, Link, Message, Tenant, TenantTag
+from tenants import asking, clock, features, feedback, links, outbox, tags, templating
+from tenants.models import BillAsk, Click, Consent, Event, Feature, Lease, LeaseTenant, Link, Message, Tenant, TenantTag
+from tenants.outbox import envelopes
+from tests.letter import digits_of, make_letter
 from tests.makers import NOW, TODAY, make_event, make_lease, make_tenant
+from tests.test_templates import approve
 
 pytestmark = pytest.mark.django_db
 
@@ -126,6 +130,93 @@ def refuses(tenant: Tenant, *, at: Any, granted: bool = False) -> None:
         tenant=tenant, purpose="surveys", channel="any", granted=granted, at=at, text_version="1", proof="前台",
         recorded_at=at,
     )  # fmt: skip
+
+
+# --- By templates, and through the common door ---
+
+
+def approved(code: str, settings: Any) -> None:
+    """SMS and WeChat alone are in use, and the template of that code has been approved there."""
+    settings.CHANNELS = ["sms", "wechat", "wechat_subscribe"]
+    templating.ship(now=NOW)
+    for channel, number in (("sms", "SMS_500001"), ("wechat", "t" * 32), ("wechat_subscribe", "s" * 32)):
+        approve(channel, code, number)
+
+
+def test_where_approved_templates_alone_are_sent_the_question_goes_by_one(settings: Any) -> None:
+    approved("mood-ask", settings)
+    _one, token = question()
+    message = Message.objects.get()
+    assert (message.state, message.channel, message.route) == ("queued", "sms", ["wechat", "wechat_subscribe"])
+    assert message.forms == {
+        "sms": {"template": "SMS_500001", "values": {"month": "2025年11月"}},
+        "wechat": {"template": "t" * 32, "values": {"thing1": "2025年11月"}},
+        "wechat_subscribe": {"template": "s" * 32, "values": {"thing1": "2025年11月"}},
+    }
+    sealed = envelopes.seal([message.pk], kind("wechat"), now=NOW)[message.pk]
+    assert sealed.envelope.url == f"{settings.SITE_URL}/m/{token}"
+
+
+def test_the_shipped_texts_of_the_question_read_so(settings: Any) -> None:
+    approved("mood-ask", settings)
+    standing = templating.shelf()
+    said = {
+        channel: templating.read(standing[channel, "mood-ask"], {"month": "2025年11月"})
+        for channel in settings.CHANNELS
+    }
+    door = f"{settings.SITE_URL}/r/?then=mood"
+    assert said["sms"] == f"2025年11月的账单出来了。这个月住得怎么样？凭手机号在 {door} 点一个表情就好。"
+    assert said["wechat"] == "账单月份：2025年11月\n提醒内容：这个月住得怎么样，点个表情就好"
+    assert said["wechat_subscribe"] == said["wechat"]
+
+
+def test_without_an_approved_template_nothing_goes_there_and_an_app_takes_our_words(settings: Any) -> None:
+    settings.CHANNELS = ["sms", "wechat"]
+    templating.ship(now=NOW)
+    question()
+    assert (Message.objects.get().state, Message.objects.get().forms) == ("suppressed", {})
+    settings.CHANNELS = ["sms", "jpush"]
+    bill(make_lease(make_tenant("何静")))
+    feedback.ask(now=NOW)
+    message = Message.objects.latest("pk")
+    assert (message.state, message.channel, message.route, message.forms) == ("queued", "jpush", [], {})
+
+
+def through_the_door(client: Client, phone: str, then: str = "mood") -> Any:
+    client.post("/r/", {"phone": phone, "then": then})
+    return client.post("/r/code", {"code": digits_of("door:")})
+
+
+def test_the_common_door_leads_to_ones_own_newest_question_and_opens_no_letter(client: Client) -> None:
+    link, _token = make_letter()
+    lease = link.lease
+    other = make_tenant("何静")
+    LeaseTenant.objects.create(lease=lease, tenant=other, is_primary=False)
+    bill(lease)
+    switch_on()
+    feedback.ask(now=NOW)
+    assert "<h1>这个月怎么样</h1>" in client.get("/r/?then=mood").content.decode()
+    for person in (link.tenant, other):
+        own = token_of(BillAsk.objects.get(tenant=person))
+        assert through_the_door(client, person.phone)["Location"] == f"/m/{own}"
+        assert client.get("/r/letter/").status_code == 410, "who comes for a question has opened no letter"
+        clock.advance(timedelta(minutes=2))
+    assert not Link.objects.filter(carrier__startswith="door:").exists()
+    assert not Click.objects.exists()
+    bill(lease, "2025-12", at=NOW)
+    feedback.ask(now=clock.now())
+    newest = token_of(BillAsk.objects.get(tenant=other, month="2025-12"))
+    assert through_the_door(client, other.phone)["Location"] == f"/m/{newest}"
+
+
+def test_at_the_door_a_wrong_code_leads_to_no_question_and_where_none_opens_it_says_so(client: Client) -> None:
+    one, _token = question()
+    client.post("/r/", {"phone": one.tenant.phone, "then": "mood"})
+    wrong = "000000" if digits_of("door:") != "000000" else "111111"
+    assert client.post("/r/code", {"code": wrong}).status_code == 422
+    assert "这次提问已经结束" in through_the_door(Client(), one.tenant.phone, then="survey").content.decode()
+    clock.set_to(NOW + timedelta(days=62))
+    assert "这次提问已经结束" in through_the_door(Client(), one.tenant.phone).content.decode()
 
 
 # --- The page ---

@@ -12,12 +12,14 @@ from django.db import IntegrityError, connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from connectors.channels import kind
 from connectors.models import PhoneMessage
 from renewal import days
-from tenants import asking, clock, feedback, links, outbox, surveys
+from tenants import asking, clock, feedback, links, outbox, surveys, templating
 from tenants.models import Consent, Lease, Link, Message, Survey, Tenant
+from tenants.outbox import envelopes
 from tests.makers import NOW, make_lease, make_tenant
-from tests.test_moods import HEADERS, bill, refuses
+from tests.test_moods import HEADERS, approved, bill, refuses, through_the_door
 
 pytestmark = pytest.mark.django_db
 
@@ -172,6 +174,36 @@ def test_at_night_the_survey_waits_for_the_morning() -> None:
     outbox.drain(now=at(day, 22))
     message = Message.objects.get()
     assert (message.state, message.not_before) == ("queued", at(day + timedelta(days=1), 9))
+
+
+# --- By templates, and through the common door ---
+
+
+def test_where_approved_templates_alone_are_sent_the_survey_goes_by_one(settings: Any) -> None:
+    approved("survey-ask", settings)
+    one, token = survey()
+    message = Message.objects.get()
+    room = one.lease.unit.code
+    assert message.forms == {
+        "sms": {"template": "SMS_500001", "values": {}},
+        "wechat": {"template": "t" * 32, "values": {"thing1": room}},
+        "wechat_subscribe": {"template": "s" * 32, "values": {"thing1": room}},
+    }
+    sealed = envelopes.seal([message.pk], kind("wechat"), now=clock.now())[message.pk]
+    assert sealed.envelope.url == f"{settings.SITE_URL}/s/{token}"
+    standing = templating.shelf()
+    said = {channel: templating.read(standing[channel, "survey-ask"], {"room": room}) for channel in settings.CHANNELS}
+    door = f"{settings.SITE_URL}/r/?then=survey"
+    assert said["sms"] == f"每季度一问：您愿意向朋友推荐住在这里吗？凭手机号在 {door} 回答，一分钟就好。"
+    assert said["wechat"] == said["wechat_subscribe"] == f"房间：{room}\n提醒内容：每季度一问，您愿意推荐这里吗"
+
+
+def test_the_common_door_leads_to_the_own_survey_while_it_opens(client: Client) -> None:
+    one, token = survey()
+    assert "<h1>这个季度的一个问题</h1>" in client.get("/r/?then=survey").content.decode()
+    assert through_the_door(client, one.tenant.phone, "survey")["Location"] == f"/s/{token}"
+    clock.advance(timedelta(days=14))
+    assert "这次提问已经结束" in through_the_door(Client(), one.tenant.phone, "survey").content.decode()
 
 
 # --- The page ---

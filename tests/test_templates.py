@@ -343,10 +343,10 @@ def test_each_refusal_about_the_template_itself_is_what_refuses() -> None:
 
 def test_what_is_shipped_can_be_saved_and_is_shipped_once() -> None:
     rows = list(TemplateVersion.objects.values_list("template__channel", "template__code", "number", "provider_id"))
-    assert len(rows) == 22
+    assert len(rows) == 28
     assert {(number, provider) for _channel, _code, number, provider in rows} == {(1, "")}
     templating.ship(now=NOW)
-    assert TemplateVersion.objects.count() == 22
+    assert TemplateVersion.objects.count() == 28
 
 
 def test_every_shipped_step_names_templates_of_its_class() -> None:

@@ -1,6 +1,7 @@
 """The common door: phone → code → one's letter. For SMS, screens and forwarded links; never a token in it.
 
 GET, POST /r/          the number (`?from=` names the touchpoint, `?at=` the building; GET counts, and changes no more)
+                       (`?then=` says where to, THEN: an SMS asks a question so, since it bears no link of one's own)
 GET, POST /r/code      the code; every number gets the same page
 GET, POST /r/confirm   a letter that was opened on another device: a code to the phone on file
 """
@@ -21,8 +22,8 @@ from renewal.views.frame import READ_AT, go, page, refusal, remember, show
 from tenants import clock
 from tenants.models import Link
 
-# Where one may want to go, once one is known; for neither a letter has to be there.
-THEN = {"preferences": "letter-preferences", "roadmap": "letter-roadmap"}
+# Where one may want to go, once one is known; for none of them a letter has to be there.
+THEN = {"preferences": "letter-preferences", "roadmap": "letter-roadmap", "mood": "mood", "survey": "survey"}
 
 
 @page
@@ -64,7 +65,12 @@ def code(request: HttpRequest) -> HttpResponse:
         except door.Refused as refused:
             return _code_page(request, phone, error=str(refused))
     now = clock.now()
+    then = held.get("then", "")
     try:
+        if not link and then in door.QUESTIONS:
+            token = door.question(phone, request.POST["code"], purpose=then, now=now)
+            request.session.pop("door", None)
+            return go(THEN[then], token)
         if link:
             link = door.confirm(link, request.POST["code"], now=now)
         else:
@@ -73,11 +79,11 @@ def code(request: HttpRequest) -> HttpResponse:
     except door.WrongCode as refused:
         return _code_page(request, phone, error=str(refused))
     except door.NothingHere:
-        return refusal(request, "nobody", 200)
+        return refusal(request, "question_over" if then in door.QUESTIONS else "nobody", 200)
     remember(request, link, now=now)
     request.session.pop("door", None)
     # Whoever has nothing to renew yet comes to the roadmap of their stay.
-    on = THEN.get(held.get("then", ""), "letter-roadmap" if link.purpose == Link.Purpose.ROADMAP else "letter-read")
+    on = THEN.get(then, "letter-roadmap" if link.purpose == Link.Purpose.ROADMAP else "letter-read")
     return go(on, READ_AT)
 
 
