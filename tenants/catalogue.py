@@ -13,6 +13,7 @@ from typing import Any
 
 from django.db import transaction
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from tenants.models import Perk, PerkChange, User
 
@@ -144,14 +145,25 @@ def change(pk: int, facts: dict[str, Any], *, why: str = "", by: User | None, no
 def restock(pk: int, *, added: int | None, why: str, by: User | None, now: datetime) -> Perk:
     """So many more are there to give (fewer, below zero); `added` None: from now on not limited. Raises `NotSaved`.
 
-    Of a perk that was not limited the stock begins with what is added.
+    Of a perk that was not limited the stock begins with what is added, less those that are kept for somebody.
     """
     why = why.strip()[:200]
     if not why:
         raise NotSaved(_("Please say why, for whoever reads the history."), "why")
     perk = Perk.objects.select_for_update().get(pk=pk)
     was = perk.stock
-    left = None if added is None else (was or 0) + added
+    kept = perk.aside if was is None else 0  # of a limited stock they have been taken
+    left = None if added is None else (was or 0) + added - kept
+    if left is not None and left < 0 and kept:
+        raise NotSaved(
+            ngettext(
+                "%(n)d is kept for agreements that are being signed: the stock begins with as many at least.",
+                "%(n)d are kept for agreements that are being signed: the stock begins with as many at least.",
+                kept,
+            )
+            % {"n": kept},
+            "added",
+        )
     if left is not None and not 0 <= left <= MOST_STOCK:
         raise NotSaved(_("Only %(n)d are left to take out.") % {"n": was or 0}, "added")
     if left == was:

@@ -91,11 +91,15 @@ def put_aside(perk: Perk, *, now: datetime) -> None:
     if not is_offered(locked, now=now) or perksums.left(locked) == 0:
         raise OutOfStock(locked, now=now)
     perksums.take(locked, 1)
+    Perk.objects.filter(pk=perk.pk).update(aside=F("aside") + 1)
 
 
 def put_back(perk: Perk) -> None:
-    """What was kept by `put_aside` is there for everybody again; once for each time."""
-    Perk.objects.filter(pk=perk.pk).update(stock=F("stock") + 1)
+    """What was kept by `put_aside` is there for everybody again; once for each time.
+
+    Where a stock was begun meanwhile, `catalogue.restock` has taken it from that.
+    """
+    Perk.objects.filter(pk=perk.pk).update(stock=F("stock") + 1, aside=F("aside") - 1)
 
 
 def grant_many(perk: Perk, claims: Sequence[Claim], *, now: datetime) -> dict[str, Grant]:

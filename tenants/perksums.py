@@ -85,13 +85,13 @@ def _figures(states: dict[str, tuple[int, Decimal]]) -> Figures:
 
 
 def left(perk: Perk) -> int | None:
-    """How many may still be given, by stock and budget; None: not limited."""
+    """How many may still be given, by stock and budget, besides those kept for somebody; None: not limited."""
     limits = [] if perk.stock is None else [perk.stock]
     if perk.budget is not None and perk.cost:
         promised = Grant.objects.filter(perk=perk).aggregate(
             sum=Sum(F("cost") * F("quantity"), output_field=DecimalField(max_digits=20, decimal_places=2))
         )["sum"]
-        limits.append(max(0, int((perk.budget - (promised or ZERO)) // perk.cost)))
+        limits.append(max(0, int((perk.budget - (promised or ZERO)) // perk.cost) - perk.aside))
     return min(limits, default=None)
 
 

@@ -15,7 +15,7 @@ from campaigns import quiet
 from renewal import agreement, cosigning, proposals, quotes, rounds, signing
 from renewal.models import Case, FilingTask, Paper, Proposal, Round, Seat, Signature
 from renewal.offers import Choice
-from tenants import clock, codes, leases, links, outbox, templating
+from tenants import catalogue, clock, codes, leases, links, outbox, perks, templating
 from tenants.models import Grant, Lease, LeaseTenant, Link, Message, Perk, Tenant
 from tests.letter import digits_of, hidden, make_letter, opened, publish
 from tests.makers import NOW, TODAY, make_building, make_lease, make_playbook, make_tenant, make_unit, make_user
@@ -292,6 +292,57 @@ def test_the_deadline_frees_everything_and_says_so_once() -> None:
     assert Message.objects.filter(key__contains=":lapsed:").count() == 1
     assert nothing_signed()
     proposals.refuse_if_closed(proposal.lease, now=waiting.deadline)
+
+
+@pytest.mark.parametrize("ends", ["signed", "refused"])
+def test_a_perk_that_gets_a_stock_while_they_sign_is_not_given_once_too_often(ends: str) -> None:
+    """Two are there to give, the one that is kept for the signers among them."""
+    perk = Perk.objects.create(code="homestay", name="民宿体验券", condition="满 12 个月", cost=0, is_choice=True)
+    proposal, (_lin, zhou) = make_shared()
+    first_yes(proposal, Choice(12, 1, perk="homestay"))
+    with pytest.raises(catalogue.NotSaved, match="有 1 份已为正在签署的协议留出") as refused:
+        catalogue.restock(perk.pk, added=0, why="清点", by=None, now=NOW)
+    assert refused.value.place == "added"
+    catalogue.restock(perk.pk, added=2, why="清点", by=None, now=NOW)
+    perk.refresh_from_db()
+    assert (perk.stock, perk.aside) == (1, 1)
+    if ends == "signed":
+        agree(proposal.lease, zhou)
+    else:
+        cosigning.refuse(proposal.lease, zhou, because="", now=NOW)
+    claims = [
+        perks.Claim(key=f"more:{n}", tenant_id=zhou.pk, lease_id=None, owner_id=None, reason="试", expires_at=None)
+        for n in range(3)
+    ]
+    perks.grant_many(perk, claims, now=NOW)
+    perk.refresh_from_db()
+    assert (Grant.objects.count(), perk.stock, perk.aside) == (2, 0, 0)
+
+
+def test_limited_freed_and_limited_again_while_they_sign_it_keeps_theirs_once() -> None:
+    perk = Perk.objects.create(
+        code="homestay", name="民宿体验券", condition="满 12 个月", cost=0, stock=3, is_choice=True
+    )
+    proposal, (_lin, zhou) = make_shared()
+    first_yes(proposal, Choice(12, 1, perk="homestay"))
+    catalogue.restock(perk.pk, added=None, why="不限量", by=None, now=NOW)
+    catalogue.restock(perk.pk, added=4, why="清点", by=None, now=NOW)
+    cosigning.refuse(proposal.lease, zhou, because="", now=NOW)
+    perk.refresh_from_db()
+    assert (perk.stock, perk.aside) == (4, 0)
+
+
+def test_what_a_budget_still_pays_for_is_kept_for_the_signers_as_well() -> None:
+    perk = Perk.objects.create(
+        code="homestay", name="民宿体验券", condition="满 12 个月", cost=280, budget=300, is_choice=True
+    )
+    proposal, (_lin, zhou) = make_shared()
+    first_yes(proposal, Choice(12, 1, perk="homestay"))
+    other = make_tenant("何静")
+    with pytest.raises(perks.OutOfStock):
+        perks.grant(perk, other, lease=None, key="x", owner=None, reason="试", expires_at=None, now=NOW)
+    agree(proposal.lease, zhou)
+    assert [(line.tenant.name, line.perk_id) for line in Grant.objects.select_related("tenant")] == [("林晓", perk.pk)]
 
 
 def test_a_new_round_may_begin_before_the_task_has_been_by() -> None:

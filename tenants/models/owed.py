@@ -21,6 +21,8 @@ class Perk(models.Model):
     cost = models.DecimalField(_("cost"), max_digits=10, decimal_places=2)
     budget = models.DecimalField(_("budget"), max_digits=12, decimal_places=2, null=True, blank=True)  # null: no limit
     stock = models.PositiveIntegerField(_("stock"), null=True, blank=True)  # what is left; null: not limited
+    # Kept for whoever may still be given one, and taken from the stock already, where that is limited.
+    aside = models.PositiveIntegerField(_("kept for signers"), default=0, db_default=0)
     valid_days = models.PositiveSmallIntegerField(_("valid for (days)"), null=True, blank=True)  # null: for good
     offered_from = models.DateField(_("given from"), null=True, blank=True)
     offered_to = models.DateField(_("given until"), null=True, blank=True)  # inclusive
