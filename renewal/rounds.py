@@ -255,13 +255,25 @@ def _deadline(lease: Lease, *, now: datetime) -> datetime:
     return min(deadline, end) if end > now else deadline
 
 
+def keep_quiet_at_the_provider(waiting: Round, *, now: datetime) -> None:
+    """Playbooks wait for as long as the provider has the round, past our deadline: what frees it lifts that.
+
+    They ask about no lease that is over. Called by whoever holds the row of an open round.
+    """
+    until = max(clock.day_of(waiting.deadline), waiting.lease.last_day) + timedelta(days=1)
+    quiet.keep({waiting.lease: until}, why=_being_signed(), now=now)
+
+
 def _ask_nobody_to_renew(waiting: Round, *, now: datetime) -> None:
     """Whoever has signed hears no more of renewing while the others decide: what waits does not go, playbooks wait."""
-    with override(settings.LANGUAGE_CODE):  # kept for staff to read
-        why = gettext("The renewal is being signed.")
     until = clock.day_of(waiting.deadline) + timedelta(days=1)
-    quiet.keep({waiting.lease: until}, why=why, now=now)
-    outbox.cancel_for_lease(waiting.lease, reason=why, now=now)
+    quiet.keep({waiting.lease: until}, why=_being_signed(), now=now)
+    outbox.cancel_for_lease(waiting.lease, reason=_being_signed(), now=now)
+
+
+def _being_signed() -> str:
+    with override(settings.LANGUAGE_CODE):  # kept for staff to read
+        return gettext("The renewal is being signed.")
 
 
 def _put_perk_back(waiting: Round) -> None:

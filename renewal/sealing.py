@@ -126,9 +126,11 @@ def _hand_over(waiting: Round, *, now: datetime) -> None:
         log.warning("e-sign: round %s was not handed over (%s)", waiting.pk, trouble)
         Round.objects.filter(pk=waiting.pk).update(sealing_trouble=str(trouble)[:200])
         return
-    Round.objects.filter(pk=waiting.pk).update(
-        sealing=Round.Sealing.SIGNING, flow=flow, sealing_at=now, sealing_trouble=""
-    )
+    with transaction.atomic():
+        it = Round.objects.filter(pk=waiting.pk)
+        it.update(sealing=Round.Sealing.SIGNING, flow=flow, sealing_at=now, sealing_trouble="")
+        if it.filter(state=Round.State.OPEN).exists():  # it may have been freed during the call
+            rounds.keep_quiet_at_the_provider(waiting, now=now)
 
 
 def ask(waiting: Round, *, now: datetime) -> None:

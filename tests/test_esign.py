@@ -17,15 +17,17 @@ import pytest
 from django.db import connection
 from django.test import Client
 
+from campaigns import quiet
 from connectors import esign
 from renewal import cosigning, proposals, rounds, sealing
 from renewal.models import Case, FilingTask, Paper, Proposal, Round, Signature
 from tenants import clock, codes
 from tenants.models import Lease, LeaseTenant, Message, Tenant
 from tests.letter import make_letter, opened, sign_it
-from tests.makers import NOW, make_lease, make_tenant
+from tests.makers import NOW, make_lease, make_playbook, make_tenant
 from tests.standins.base import Fault, serving
 from tests.standins.esign import APP_ID, SECRET, Esign, signed
+from tests.test_playbook_gate import day, decision, run
 from tests.test_signing import ask, make_proposal, sign
 
 pytestmark = pytest.mark.django_db(transaction=True)  # what is settled is committed by itself
@@ -177,6 +179,44 @@ def test_a_flow_that_ends_otherwise_frees_everything_and_says_so(
     assert not Signature.objects.exists()
     assert Message.objects.filter(key=f"round:{waiting.pk}:{state}:{waiting.proposal.tenant_id}").count() == 1
     proposals.refuse_if_closed(waiting.lease, now=NOW)
+
+
+@pytest.mark.parametrize("end", ["refuse", "expire"])
+def test_playbooks_wait_as_long_as_the_provider_has_it_and_ask_once_it_is_over(
+    provider: Esign, end: str, settings: Any
+) -> None:
+    settings.CHANNELS = ["phone"]
+    make_playbook("p", {"code": "ask", "days": 30, "text": "租约 {last_day}到期。"}, rank=50)
+    waiting = handed_over(make_proposal(make_lease(last_day=day(35))))
+    assert clock.day_of(waiting.deadline) == day(3)
+    for after in (3, 4, 5, 9):  # due on the fifth day
+        run(day(after))
+        assert quiet.until(waiting.lease, now=clock.at(day(after), 12)) is not None
+    assert decision(waiting.lease) == ("held", "这次续租正在签署。")
+    clock.set_to(clock.at(day(9), 13))
+    getattr(provider, end)(waiting.flow)
+    assert told(provider) == [200]
+    assert quiet.until(waiting.lease, now=clock.now()) is None
+    run(day(10))
+    assert decision(waiting.lease)[0] == "handed_over"
+
+
+def test_what_was_freed_while_it_was_handed_over_is_not_quiet_again(
+    provider: Esign, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting = by_code()
+    call = esign.hand_over
+
+    def taken_back_meanwhile(*args: Any, **more: Any) -> str:
+        flow = call(*args, **more)
+        cosigning.refuse(waiting.lease, waiting.proposal.tenant, because="", now=NOW)
+        return flow
+
+    monkeypatch.setattr(esign, "hand_over", taken_back_meanwhile)
+    sealing.run(now=NOW)
+    waiting.refresh_from_db()
+    assert (waiting.state, waiting.sealing) == ("withdrawn", "over")
+    assert quiet.until(waiting.lease, now=NOW) is None
 
 
 def test_a_signer_who_takes_it_back_has_the_flow_revoked(provider: Esign) -> None:
