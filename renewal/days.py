@@ -47,7 +47,8 @@ class AlreadyRunning(Exception):
 class Stage:
     """One step of the day. `at_once`: in one transaction; sending commits message by message.
 
-    Those that `decide` who is told what are done again for a past day (renewal/backtests.py).
+    Those that `decide` who is told what are done again for a past day, and for a coming one (renewal/rehearsals.py);
+    what runs `ahead` is done for a coming one alone.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Stage:
     work: Callable[[date, datetime], Counts]
     at_once: bool = True
     decides: bool = False
+    ahead: bool = False
 
 
 def _prepare(today: date, now: datetime) -> Counts:
@@ -123,11 +125,12 @@ STAGES = (
         decides=True,
     ),
     Stage("cases", gettext_noop("Opening and moving cases"), _cases),
-    # Given for the length of a stay alone: it decides of nobody whom to tell what, and is not done again in rehearsals.
+    # Given for the length of a stay alone: it decides of nobody whom to tell what, and no past day does it again.
     Stage(
         "roadmap",
         gettext_noop("Giving what a stay has reached"),
         lambda today, now: milestones.give(today=today, now=now),
+        ahead=True,
     ),
     Stage(
         "proposals",

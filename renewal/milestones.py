@@ -21,7 +21,9 @@ from django.db import connection
 from campaigns import granting
 from renewal.roadmap import DIVIDEND, MILESTONES
 from tenants import perks
-from tenants.models import Perk
+from tenants.models import Grant, Perk
+
+PREFIX = "roadmap:"  # of the keys of its lines
 
 # Expects %(today)s, %(codes)s and %(months)s: the milestones that are reached once; %(dividend)s and %(after)s: the
 # yearly one, and the months before its first. Months are added as renewal.offers does: clamped to the month's end.
@@ -106,6 +108,12 @@ def give(*, today: date, now: datetime) -> dict[str, int]:
     return {"given": given, "short": len(rows) - given}
 
 
+def given(*, since: datetime) -> list[Grant]:
+    """What was given from that moment on, in its order."""
+    lines = Grant.objects.filter(key__startswith=PREFIX, kind=Grant.Kind.GRANTED, granted_at__gte=since)
+    return list(lines.select_related("perk").order_by("granted_at", "pk"))
+
+
 def due(*, today: date) -> list[Due]:
     """Who has reached what and was not given it, whoever has lived here longest first."""
     once = dict(each for each in MILESTONES if each[0] != DIVIDEND)
@@ -123,7 +131,7 @@ def due(*, today: date) -> list[Due]:
 
 def key_of(row: Due) -> str:
     """What the line of the ledger is known by."""
-    return f"roadmap:{row.person}:{row.milestone}"
+    return f"{PREFIX}{row.person}:{row.milestone}"
 
 
 def short(rows: Iterable[Due]) -> dict[str, int]:

@@ -4,7 +4,8 @@ A back-test runs the deciding stages of `renewal.days` at the moments at which t
 gave in between, in a world that knows at each moment what was known then (`campaigns.rehearsing`). Over days on which
 a playbook really ran it comes to the same pushes; where it does not, each difference is listed with its reason.
 
-A dry run lets the next days pass with nothing else happening, and shows what each tenant would be sent.
+A dry run lets the next days pass with nothing else happening, and shows what each tenant would be sent, and given for
+the length of their stay.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from campaigns import playbooks, rehearsing, segments
 from campaigns.grammar import Rule
 from campaigns.models import Playbook, Release
 from campaigns.rehearsing import Decision, Deed, Following, Rehearsal, Setting
-from renewal import beside, days
+from renewal import beside, days, milestones
 from renewal.models import Case, CaseChange, Fact
 from tenants import clock, holdout, outbox, past
 from tenants.models import JobRun, Lease, LeaseTenant
@@ -177,10 +178,10 @@ def _times(row: JobRun) -> list[tuple[datetime, str]]:
     return [(row.started_at, "" if row.finished_at else row.stage)]
 
 
-def _run(day: date, at: datetime, broke_off: str = "") -> Deed:
+def _run(day: date, at: datetime, broke_off: str = "", *, ahead: bool = False) -> Deed:
     names = [stage.name for stage in days.STAGES]
     reached = names.index(broke_off) if broke_off in names else len(names)
-    stages = [stage for stage in days.STAGES[:reached] if stage.decides]
+    stages = [stage for stage in days.STAGES[:reached] if stage.decides or (ahead and stage.ahead)]
 
     def work() -> None:
         for stage in stages:
@@ -287,9 +288,10 @@ def dry_run(*, now: datetime, ahead: int = DAYS_AHEAD, report: Report = quiet) -
     with rehearsing.rehearsal(setting) as there:
         for done, day in enumerate(span):
             report(done, len(span))
-            there.do(_run(day, max(now, clock.at(day, settings.RUN_DAY_FROM_HOUR))))
+            there.do(_run(day, max(now, clock.at(day, settings.RUN_DAY_FROM_HOUR)), ahead=True))
         there.send_until(clock.at(span[-1] + timedelta(days=1)))
         decisions, followings = rehearsing.decisions(since=now), there.followings(since=first)
+        roadmap = _roadmap(since=now, last=span[-1])
         report(len(span), len(span))
     return {
         "from": span[0].isoformat(),
@@ -307,7 +309,24 @@ def dry_run(*, now: datetime, ahead: int = DAYS_AHEAD, report: Report = quiet) -
             for each in decisions
         ],
         "followings": [_plain(each) for each in followings],
+        "roadmap": roadmap,
     }
+
+
+def _roadmap(*, since: datetime, last: date) -> dict[str, Any]:
+    """What the length of stays was given in this world, and by perk how many wait at its end for stock or budget."""
+    grants = [
+        {
+            "on": clock.day_of(line.granted_at).isoformat(),
+            "lease": line.lease_id,
+            "tenant": line.tenant_id,
+            "perk": line.perk.code,
+            "milestone": line.key.rpartition(":")[2],
+            "why": line.reason,
+        }
+        for line in milestones.given(since=since)
+    ]
+    return {"grants": grants, "short": milestones.short(milestones.due(today=last))}
 
 
 def _plain(following: Following) -> dict[str, Any]:

@@ -7,6 +7,7 @@ connection of its own, since all that a rehearsal does is undone. One whose work
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from renewal import bookwords, rehearsals
 from renewal.models import Rehearsal, RehearsedPush
 from renewal.rehearsals import BackTest, CannotRehearse, Report
 from tenants import clock
-from tenants.models import Tenant, User
+from tenants.models import Perk, Tenant, User
 
 log = logging.getLogger(__name__)
 S = Rehearsal.State
@@ -196,6 +197,34 @@ def followings_of(row: Rehearsal, wanted: Wanted) -> list[dict[str, Any]]:
     names = dict(Playbook.objects.values_list("code", "name"))
     found = row.result["followings"] if row.result and wanted.tenant else []
     return [each | {"name": names.get(each["playbook"], "")} for each in found if each["tenant"] == wanted.tenant]
+
+
+@dataclass(frozen=True, slots=True)
+class Roadmap:
+    """What a dry run would give for the length of stays; {perk's name: how many} in all, and that wait."""
+
+    grants: list[dict[str, Any]]  # as the result has them, with "person" and "name", the perk's
+    of_perk: dict[str, int]
+    short: dict[str, int]
+
+
+def roadmap_of(row: Rehearsal, wanted: Wanted) -> Roadmap | None:
+    """That part of a dry run, of one tenant theirs alone; nothing where it was run before there was any."""
+    told = (row.result or {}).get("roadmap")
+    if told is None:
+        return None
+    names = dict(Perk.objects.values_list("code", "name"))
+    grants = [each for each in told["grants"] if wanted.tenant in (0, each["tenant"])]
+    people = Tenant.objects.in_bulk({each["tenant"] for each in grants})
+    of_perk = Counter(names.get(each["perk"], each["perk"]) for each in grants)
+    return Roadmap(
+        [
+            each | {"person": people.get(each["tenant"]), "name": names.get(each["perk"], each["perk"])}
+            for each in grants
+        ],
+        dict(of_perk),
+        {} if wanted.tenant else {names.get(code, code): n for code, n in told["short"].items()},
+    )
 
 
 def is_silent(row: Rehearsal) -> bool:

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(autouse=True)
 def _how_far_it_is_stays_here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Within a test's transaction another connection sees none of its rows."""
-    monkeypatch.setattr(rehearsed.connections, "create_connection", lambda alias: _Here())
+    monkeypatch.setattr(rehearsed.connections, "create_connection", lambda alias: Here())
 
 
 @pytest.fixture
@@ -48,7 +48,9 @@ def client_of(role: str) -> Client:
     return client
 
 
-class _Here:
+class Here:
+    """A connection beside that is the same one."""
+
     def cursor(self) -> Any:
         return connection.cursor()
 
@@ -135,7 +137,7 @@ def test_one_that_is_cancelled_stops_at_its_next_day_and_keeps_nothing(
     ask(client)
     days: list[int] = []
 
-    class Watched(_Here):
+    class Watched(Here):
         """Somebody presses the button while the first day is run."""
 
         def cursor(self) -> Any:

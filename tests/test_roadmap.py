@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from django.db import connection
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from renewal import days, milestones, offers
-from renewal.models import Case
+from renewal import days, milestones, offers, rehearsals, rehearsed, tasks
+from renewal.models import Case, Rehearsal
 from tenants import catalogue, clock, merges, vouchers
 from tenants.models import Grant, Lease, LeaseTenant, Membership, Perk, Tenant
 from tests.makers import NOW, TODAY, make_lease, make_tenant, make_unit, make_user
+from tests.test_rehearsal_pages import Here
 
 pytestmark = pytest.mark.django_db
 
@@ -194,3 +197,51 @@ def test_a_whole_house_takes_as_many_queries_as_one_person() -> None:
             assert milestones.give(today=TODAY, now=NOW)["given"] == n
         queries.append(len(captured))
     assert queries[0] == queries[1]
+
+
+def test_a_dry_run_lists_what_the_days_then_give_and_gives_nothing() -> None:
+    first, second = home(months_ago(6) + timedelta(days=1)), home(months_ago(6) + timedelta(days=3))
+    year = home(months_ago(12) + timedelta(days=2))
+    LeaseTenant.objects.create(lease=year, tenant=make_tenant("何静"), is_primary=False)
+    Perk.objects.filter(code="cleaning").update(stock=3)  # the two who have lived here for a year come first
+    ahead = rehearsals.dry_run(now=NOW, ahead=4)["roadmap"]
+    assert not Grant.objects.exists()
+    assert Perk.objects.get(code="cleaning").stock == 3
+    for n in range(4):
+        day = TODAY + timedelta(days=n)
+        clock.set_to(clock.at(day, 10))
+        days.run(today=day, now=clock.now())
+    really = [
+        {
+            "on": str(clock.day_of(line.granted_at)), "lease": line.lease_id, "tenant": line.tenant_id,
+            "perk": line.perk.code, "milestone": line.key.split(":")[2], "why": line.reason,
+        }
+        for line in Grant.objects.select_related("perk").order_by("granted_at", "pk")
+    ]  # fmt: skip
+    assert ahead["grants"] == really
+    both = [row.tenant_id for row in LeaseTenant.objects.filter(lease=year).order_by("tenant")]
+    assert [(row["on"], row["tenant"], row["milestone"]) for row in ahead["grants"]] == [
+        *(("2025-12-01", tenant, "cleaning") for tenant in both),
+        ("2025-12-02", first.tenants.get().pk, "cleaning"),
+        *(("2025-12-03", tenant, "first_choice") for tenant in both),
+    ]
+    assert ahead["short"] == {"cleaning": 1}
+    assert [row.lease for row in milestones.due(today=TODAY + timedelta(days=3))] == [second.pk]
+
+
+def test_the_page_of_a_dry_run_says_what_the_roadmap_would_give_and_of_one_tenant_theirs(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rehearsed.connections, "create_connection", lambda alias: Here())
+    one, other = home(months_ago(6)), home(months_ago(12), make_tenant("何静"))
+    Perk.objects.filter(code="first_choice").update(stock=0)
+    client.force_login(make_user("chief", is_superuser=True))
+    page = client.post("/admin/rehearsal/", {"kind": "ahead"})["Location"]
+    tasks.rehearse()
+    said = " ".join(re.sub(r"<[^>]+>", " ", client.get(page).content.decode()).split())
+    assert "居住成就会发放 2 份权益 保洁一次 2 库存或预算不够，要等的有： 新房源优先选 1" in said
+    theirs = client.get(f"{page}?tenant={other.tenants.get().pk}").content.decode()
+    assert "居住成就会发放 1 份权益" in theirs
+    assert f"?tenant={one.tenants.get().pk}" not in theirs
+    Rehearsal.objects.update(result={"from": "2025-12-01", "to": "2026-01-29", "followings": []})
+    assert "居住成就会发放" not in client.get(page).content.decode()  # one that was run before there was any

@@ -107,6 +107,7 @@ def rehearsal(request: HttpRequest, pk: int) -> HttpResponse:
         "wanted": wanted,
         "tenant": rehearsed.tenant_of(wanted),
         "followings": rehearsed.followings_of(row, wanted),
+        "roadmap": rehearsed.roadmap_of(row, wanted),
         "page": pushes,
         "steps": rehearsed.steps_of(pushes),
         "counts": rehearsed.counts(row),

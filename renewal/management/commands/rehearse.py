@@ -1,4 +1,4 @@
-"""`rehearse [--days N] [--tenant ID] [--json]`: what the next days would send, if nothing else happens."""
+"""`rehearse [--days N] [--tenant ID] [--json]`: what the next days would send and give, if nothing else happens."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ class Command(BaseCommand):
         if (tenant := options["tenant"]) is not None:
             for part in ("pushes", "followings"):
                 result[part] = [each for each in result[part] if each["tenant"] == tenant]
+            result["roadmap"]["grants"] = [each for each in result["roadmap"]["grants"] if each["tenant"] == tenant]
         if options["json"]:
             self.stdout.write(json.dumps(result, ensure_ascii=False))
             return
@@ -37,3 +38,5 @@ class Command(BaseCommand):
             sent = would["sent_at"] or "–"
             self.stdout.write(f"{would['on']}  #{push['lease']}  {push['step']:<20} {would['state']:<10} {sent}")
             self.stdout.write(f"    {would['reason']}")
+        for each in result["roadmap"]["grants"]:
+            self.stdout.write(f"{each['on']}  #{each['lease']}  {each['perk']:<20} {each['why']}")
