@@ -35,6 +35,20 @@ SMALL_TARGETS = """() => [...document.querySelectorAll('a, button, input:not([ty
               const r = (whole || n).getBoundingClientRect();
               return [n.textContent.trim() || n.id || n.name, Math.round(r.width), Math.round(r.height)] })
   .filter(([name, width, height]) => height < 44 && !['tab', 'tab-stay', 'tab-move'].includes(name))"""
+# What stands before each place where the heading goes on in a new line by itself: its last character there.
+BREAKS = """() => { const walk = document.createTreeWalker(document.querySelector('h1'), NodeFilter.SHOW_TEXT);
+  const range = document.createRange(), found = [];
+  for (let node = walk.nextNode(); node; node = walk.nextNode()) {
+    let before = null;
+    for (let n = 0; n < node.length; n++) {
+      range.setStart(node, n); range.setEnd(node, n + 1);
+      const box = range.getBoundingClientRect();
+      if (!box.width) continue;  // a place to break at, or a space at the end of a line
+      if (before !== null && box.top > before + 4) found.push(node.data.slice(0, n).slice(-1));
+      before = box.top;
+    } }
+  return found }"""
+MAY_BREAK = "，。：？、 \u200b"
 WALKS = walks()
 # What axe-core finds, once colours that were on their way have come there: rules, and the elements that break them.
 FAULTS = """() => { document.getAnimations().forEach(one => one.finish());
@@ -89,6 +103,8 @@ def _look_at(page: Page, name: str) -> None:
         page.set_viewport_size({"width": width, "height": height})
         assert page.evaluate("document.documentElement.scrollWidth") <= width, (name, width)
         assert page.evaluate(SMALL_TARGETS) == [], (name, width)
+        # Never within a word: Chinese may break anywhere, and a browser balances lines without knowing its words.
+        assert [each for each in page.evaluate(BREAKS) if each not in MAY_BREAK] == [], (name, width)
     page.set_viewport_size({"width": SIZES[0][0], "height": SIZES[0][1]})
     page.evaluate(AXE_SCRIPT)
     for scheme in ("dark", "light"):
