@@ -296,7 +296,7 @@ TOUCH_LINKS_PER_MINUTE = env.int("TOUCH_LINKS_PER_MINUTE", default=600)
 DEPOSIT_RETURN_DAYS = env.int("DEPOSIT_RETURN_DAYS", default=7)
 FILING_DAYS = env.int("FILING_DAYS", default=30)
 # Whether everybody on a lease has to sign the next one (docs/signing.md); else whoever is named first signs for all.
-ALL_TENANTS_SIGN = env.bool("ALL_TENANTS_SIGN", default=False)
+ALL_TENANTS_SIGN = env.bool("ALL_TENANTS_SIGN", default=STAGE == "demo")
 # The e-sign provider at which agreements are signed after the codes; without both of the first two there is none.
 ESIGN_APP_ID = env.str("ESIGN_APP_ID", default="")
 ESIGN_SECRET = env.str("ESIGN_SECRET", default="")

@@ -194,6 +194,29 @@ def test_a_file_in_place_of_the_folder_is_left_alone(tmp_path: Path) -> None:
     assert place.read_text() == "mine"
 
 
+def test_with_shared_rooms_the_contracts_have_one_column_more_and_nothing_else_is_another(
+    sample: Portfolio, tmp_path: Path
+) -> None:
+    call_command("sample", str(tmp_path), rooms=ROOMS, shared=True)
+    shared = Portfolio(tmp_path)
+    was, now = _digests(sample.folder), _digests(tmp_path)
+    assert {name for name in now if now[name] != was[name]} == {"contracts.xlsx"}
+    rows = shared.contracts()
+    beside = [row.pop("同住人", None) for row in rows]
+    assert rows == sample.contracts()
+    type_of = {unit["房源编号"]: unit["户型"] for unit in shared.csv("units.csv")}
+    two = [(row, other.split()) for row, other in zip(rows, beside, strict=True) if other]
+    assert {type_of[row["房源编号"]] for row, _other in two} == {"朝南一居", "复式一居"}
+    assert all(row["租客姓名"] != name for row, (name, _phone) in two)
+    # One person stands beside one tenant, on all their contracts of a room, and is nobody else.
+    seconds = {phone: row["手机号"] for row, (_name, phone) in two}
+    assert {(phone, row["手机号"]) for row, (_name, phone) in two} == set(seconds.items())
+    assert not set(seconds) & {lease.phone for lease in sample.leases}
+    assert not set(seconds.values()) & {facts["phone"] for facts in shared.cast.values()}
+    phones = {row["合同编号"] for row, _other in two}
+    assert sum(lease.no in phones for lease in shared.current) == 0
+
+
 # --- Leases -------------------------------------------------------------------------------------
 
 

@@ -42,6 +42,7 @@ class Contract:
     ended_agreed_on: date | None = None
     void: bool = False
     no: str = ""
+    beside: Person | None = None  # who stands on it as well
 
     @property
     def end(self) -> date:

@@ -19,6 +19,8 @@ LET_SHARE = 0.89
 _ENDED_LAST_MONTH, _ENDS_THIS_MONTH, _ENDS_NEXT_MONTH = 0.10, 0.14, 0.16  # of the leases of today
 _RELET_AT_ONCE = 0.3  # of the units whose tenants left last month
 _SIGNED_EARLY = {0: 0.17, 1: 0.06}  # of the leases that end this month and next, how many are renewed already
+# In how many of the larger rooms two people stand on the contract, if some are to.
+_SHARED = {"朝南一居": 0.30, "复式一居": 0.45}
 # When the other leases end: this many months after the current one (0: this month).
 _LATER_ENDS = {2: 4.0, 3: 8.0, 4: 7.0, 5: 6.0, 6: 9.0, 7: 12.0, 8: 11.0, 9: 9.0, 10: 5.0, 13: 1.0, 15: 2.0, 18: 2.0}
 
@@ -35,8 +37,13 @@ class Plan:
     successor: bool = False  # the next lease is signed already
 
 
-def let(units: list[Unit], *, seed: int, calendar: Calendar) -> tuple[list[Tenancy], list[Contract]]:
-    """All tenancies since the start of the history, and the contracts that came to nothing."""
+def let(
+    units: list[Unit], *, seed: int, calendar: Calendar, shared: bool = False
+) -> tuple[list[Tenancy], list[Contract]]:
+    """All tenancies since the start of the history, and the contracts that came to nothing.
+
+    `shared`: in some of the larger rooms two people stand on the contracts. Nothing else is another for that.
+    """
     crowd = Crowd(seed, taken_names=cast.NAMES)
     fixed = cast.move_in(units, calendar)
     plans = _plans(round(len(units) * LET_SHARE), len(units), fixed, seed, calendar)
@@ -52,7 +59,22 @@ def let(units: list[Unit], *, seed: int, calendar: Calendar) -> tuple[list[Tenan
     tenancies.sort(key=lambda tenancy: (tenancy.unit.code, tenancy.start))
     void = list(_void_contracts(units, crowd, seed, calendar))
     _number([lease for tenancy in tenancies for lease in tenancy.contracts] + void)
+    if shared:
+        _share(tenancies, crowd, seed)
     return tenancies, void
+
+
+def _share(tenancies: list[Tenancy], crowd: Crowd, seed: int) -> None:
+    """Two people are on all contracts of some tenancies; of the second one nothing but name and number is known."""
+    for tenancy in tenancies:
+        share = 0.0 if tenancy.person.cast else _SHARED.get(tenancy.unit.room_type, 0.0)
+        if dice(seed, "shared", tenancy.unit.code, tenancy.start).random() >= share:
+            continue
+        other = crowd.newcomer(Latent.OTHER)
+        while other.name == tenancy.person.name:
+            other = crowd.newcomer(Latent.OTHER)
+        for lease in tenancy.contracts:
+            lease.beside = other
 
 
 def _plans(count: int, rooms: int, fixed: list[Tenancy], seed: int, calendar: Calendar) -> list[Plan]:

@@ -57,21 +57,30 @@ class Written:
 
 
 def write(
-    folder: Path, *, rooms: int, seed: int, today: date, report: Callable[[str], None] = lambda step: None
+    folder: Path,
+    *,
+    rooms: int,
+    seed: int,
+    today: date,
+    shared: bool = False,
+    report: Callable[[str], None] = lambda step: None,
 ) -> Written:
-    """All source files and the truth stand in the folder; the same arguments always give the same bytes."""
+    """All source files and the truth stand in the folder; the same arguments always give the same bytes.
+
+    `shared`: some of the larger rooms have two tenants, in a column more of the contracts; all else is the same.
+    """
     if rooms < MINIMUM_ROOMS:
         raise Unusable(f"The portfolio needs at least {MINIMUM_ROOMS} rooms: its eight buildings have tenants each.")
     try:
         (folder / "truth").mkdir(parents=True, exist_ok=True)
-        return _write(folder, rooms, seed, Calendar(today), report)
+        return _write(folder, rooms, seed, Calendar(today), shared, report)
     except (FileExistsError, NotADirectoryError) as error:
         raise Unusable(f"{folder} is a file, not a folder.") from error
     except OSError as error:
         raise Unusable(f"{folder} cannot be written: {error.strerror}.") from error
 
 
-def _write(folder: Path, rooms: int, seed: int, cal: Calendar, report: Callable[[str], None]) -> Written:
+def _write(folder: Path, rooms: int, seed: int, cal: Calendar, shared: bool, report: Callable[[str], None]) -> Written:
     written: dict[str, int] = {}
     events: dict[str, int] = {}
 
@@ -82,13 +91,14 @@ def _write(folder: Path, rooms: int, seed: int, cal: Calendar, report: Callable[
     written["staff.csv"] = write_csv(folder / "staff.csv", staff.HEADER, staff.rows())
 
     report("contracts")
-    tenancies, void = letting.let(units, seed=seed, calendar=cal)
+    tenancies, void = letting.let(units, seed=seed, calendar=cal, shared=shared)
     contracts = sorted(
         [lease for tenancy in tenancies for lease in tenancy.contracts] + void,
         key=lambda lease: (lease.signed_on, lease.no),
     )
-    rows = map(_contract_row, contracts)
-    written["contracts.xlsx"] = write_workbook(folder / "contracts.xlsx", "合同", CONTRACTS_HEADER, rows)
+    rows = ([*_contract_row(lease), _beside(lease)] if shared else _contract_row(lease) for lease in contracts)
+    header = [*CONTRACTS_HEADER, "同住人"] if shared else CONTRACTS_HEADER
+    written["contracts.xlsx"] = write_workbook(folder / "contracts.xlsx", "合同", header, rows)
 
     report("consents")
     ledger = consents.ask(contracts, cal)
@@ -164,6 +174,10 @@ def _contract_row(lease: Contract) -> list[object]:
         lease.ended_on, lease.ended_by or None, lease.ended_agreed_on,
         lease.person.app_user or None, lease.person.member or None,
     ]  # fmt: skip
+
+
+def _beside(lease: Contract) -> str | None:
+    return f"{lease.beside.name} {lease.beside.phone}" if lease.beside else None
 
 
 def _endings(contracts: list[Contract], cal: Calendar) -> dict[str, Any]:

@@ -26,6 +26,8 @@ class Command(BaseCommand):
         parser.add_argument("--seed", default="7", metavar="S")
         parser.add_argument("--today", default="2025-12-01", metavar="D")
 
+        parser.add_argument("--shared", action="store_true", help="some of the larger rooms have two tenants")
+
     def handle(self, *args: Any, **options: Any) -> None:
         rooms = _number("--rooms", options["rooms"])
         seed = _number("--seed", options["seed"])
@@ -40,7 +42,9 @@ class Command(BaseCommand):
                 progress.update(task, description=step, advance=1)
 
             try:
-                written = portfolio.write(options["folder"], rooms=rooms, seed=seed, today=today, report=report)
+                written = portfolio.write(
+                    options["folder"], rooms=rooms, seed=seed, today=today, shared=options["shared"], report=report
+                )
             except portfolio.Unusable as reason:
                 raise CommandError(str(reason), returncode=2) from reason
         self.stderr.write(

@@ -26,13 +26,13 @@ from typing import Any, NoReturn
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection
-from django.db.models import F
+from django.db.models import Count, F, QuerySet
 from honcho.manager import Manager
 
 from campaigns import touchpoints
 from renewal import embedded
 from tenants import clock
-from tenants.models import Building, Clock, JobRun, LeaseTenant, Message, Tenant, User
+from tenants.models import Building, Clock, JobRun, Lease, LeaseTenant, Message, Tenant, User
 
 SAMPLE_TODAY = date(2025, 12, 1)
 
@@ -97,7 +97,8 @@ class Command(BaseCommand):
         mine.get_or_create(job="demo", period="loaded", defaults={"started_at": clock.now()})
         folder = embedded.data_dir() / "sample"
         self.steps, self.step = 3, 0
-        self.take("Writing the sample portfolio", "sample", str(folder), *(["--rooms", str(rooms)] if rooms else []))
+        size = ["--rooms", str(rooms)] if rooms else []
+        self.take("Writing the sample portfolio", "sample", str(folder), "--shared", *size)
         if not Clock.objects.exists():
             clock.set_to(clock.at(SAMPLE_TODAY, start.hour, start.minute))
         self.take("Loading it through its sources", "load_all", str(folder))
@@ -171,7 +172,7 @@ class Command(BaseCommand):
 
   dashboard   {address}/admin/    login demo, password demo
   a phone     {address}/phone/{a_phone()}
-
+{two_phones(address)}
   Ctrl-C stops everything; the data stays for the next `make demo`.
 """
         )
@@ -197,10 +198,35 @@ def hang_touchpoints() -> None:
 
 
 def a_phone() -> int | None:
-    """The tenant whose phone is worth a look: who has just heard about their building, or anybody."""
-    heard = Message.objects.filter(klass="marketing", state__in=["accepted", "delivered"])
-    told = heard.order_by(F("claims").asc(nulls_last=True), "id").values_list("tenant", flat=True).first()
+    """The tenant whose phone is worth a look: who has just heard about their building, or anybody; who signs alone."""
+    told = (
+        heard()
+        .exclude(lease__in=shared())
+        .order_by(F("claims").asc(nulls_last=True), "id")
+        .values_list("tenant", flat=True)
+        .first()
+    )
     return told or LeaseTenant.objects.order_by("id").values_list("tenant", flat=True).first()
+
+
+def two_phones(address: str) -> str:
+    """A line with the phones of two who sign together, the first of whom has been asked; none where there are none."""
+    over = Lease.objects.filter(renews__isnull=False).values("renews")
+    asked = heard().filter(lease__in=shared()).exclude(lease__in=over).order_by("id")
+    lease = asked.values_list("lease", flat=True).first()
+    both = LeaseTenant.objects.filter(lease=lease).order_by("-is_primary", "id").values_list("tenant", flat=True)
+    first, *rest = [f"{address}/phone/{tenant}" for tenant in both] or [""]
+    return f"  who signs   {first}  and then  {'  '.join(rest)}\n  together\n" if rest else ""
+
+
+def heard() -> QuerySet[Message]:
+    """Offers that have reached somebody."""
+    return Message.objects.filter(klass="marketing", state__in=["accepted", "delivered"])
+
+
+def shared() -> QuerySet[Lease]:
+    """The leases of several."""
+    return Lease.objects.annotate(people=Count("tenants")).filter(people__gt=1)
 
 
 def port_is_free(port: int) -> bool:
