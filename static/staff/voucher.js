@@ -1,8 +1,16 @@
-// Scanning with the camera, where the browser can read QR codes by itself; everywhere else the field does.
-(() => {
+// Scanning with the camera, where the browser can read QR codes by itself; everywhere else it says so, and the field does.
+(async () => {
   const field = document.getElementById("code");
   const offer = document.querySelector("[data-scan]");
-  if (!field || !offer || !("BarcodeDetector" in window) || !navigator.mediaDevices) return;
+  if (!field || !offer) return;
+  const kinds =
+    "BarcodeDetector" in window && navigator.mediaDevices
+      ? await window.BarcodeDetector.getSupportedFormats().catch(() => [])
+      : [];
+  if (!kinds.includes("qr_code")) {
+    document.querySelector("[data-scan-none]").hidden = false;
+    return;
+  }
   const picture = document.querySelector("[data-scan-picture]");
   const fault = document.querySelector("[data-scan-fault]");
   const button = offer.querySelector("[data-scan-start]");
