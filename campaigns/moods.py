@@ -4,8 +4,9 @@
     {"moods": ["soso", "bad"], "bills": 3, "at_least": 2}     two of them; with 1, any
 
 A bill has the mood given on it last, and one on which none was given has none of them, so it breaks a streak. Bills
-newer than the latest one with a mood are still to be answered and do not count yet. Bills of the last 365 days. (What
-moods were given, whatever the bills, is asked of the events `mood.given`.)
+newer than the latest one with a mood are still to be answered and do not count yet. Bills of the last 365 days: those
+addressed to somebody, and those of their lease as `tenants.bills` has them. (What moods were given, whatever the bills,
+is asked of the events `mood.given`.)
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from django.utils.translation import gettext as _
 from campaigns import windows
 from campaigns.grammar import BadRule, Bound, Leaf, Rule, check_whole, events_sql, say_short
 from connectors.records import Kind
+from tenants import bills
 from tenants.vocabulary import MOODS
 
 MOST_BILLS = 24
@@ -45,20 +47,22 @@ def _rows(leaf: Rule, bound: Bound, *, one: bool) -> str:
             WHERE e.kind = {bound.add(kind)} AND e.at >= {span.from_at} AND e.at < {span.to_at} {whose}
             ORDER BY who.root, e.data ->> 'bill', e.at DESC, e.source DESC, e.source_id DESC"""  # noqa: S608
 
+    answered = events(Kind.MOOD_GIVEN, "e.data ->> 'mood' AS mood, e.at, e.source, e.source_id")
     return f"""
         SELECT root, at, source, source_id, coalesce(mood = ANY({bound.add(leaf["moods"])}), FALSE) AS ok,
             nth - first_answered + 1 AS nth
         FROM (
             SELECT *, min(nth) FILTER (WHERE mood IS NOT NULL) OVER (PARTITION BY root) AS first_answered
             FROM (
-                SELECT root, said.mood, coalesce(said.at, issued.at) AS at,
-                    coalesce(said.source, issued.source) AS source,
-                    coalesce(said.source_id, issued.source_id) AS source_id,
+                WITH said AS ({answered}),
+                issued AS ({events(Kind.BILL_ISSUED, "e.data ->> 'month' AS month, e.at, e.source, e.source_id")}),
+                {bills.of_lease(since=span.from_at, until=span.to_at)}
+                SELECT root, said.mood, coalesce(said.at, bill.at) AS at,
+                    coalesce(said.source, bill.source) AS source,
+                    coalesce(said.source_id, bill.source_id) AS source_id,
                     row_number() OVER (
-                        PARTITION BY root ORDER BY issued.month DESC, issued.at DESC, issued.bill DESC) AS nth
-                FROM ({events(Kind.BILL_ISSUED, "e.data ->> 'month' AS month, e.at, e.source, e.source_id")}) issued
-                LEFT JOIN ({events(Kind.MOOD_GIVEN, "e.data ->> 'mood' AS mood, e.at, e.source, e.source_id")}) said
-                    USING (root, bill)
+                        PARTITION BY root ORDER BY bill.month DESC, bill.at DESC, bill.bill DESC) AS nth
+                FROM bill LEFT JOIN said USING (root, bill)
             ) ordered
         ) answered
         WHERE nth >= first_answered AND nth < first_answered + {bound.add(leaf["bills"])}"""  # noqa: S608

@@ -1,9 +1,9 @@
 """R1: random rules over random histories, compiled to a query and read person by person in plain Python.
 
 In full 10,000 rules over 50 crowds whose histories touch the edges of the rules' windows, told late, out of order and
-twice. The two must select the same people, and what is explained of one must hold or not as the list says. Three red
-twins: windows that begin and end a second late, working days that are days, and consents asked of the first channel
-whichever the rule names; none may pass.
+twice. The two must select the same people, and what is explained of one must hold or not as the list says. Four red
+twins: windows that begin and end a second late, working days that are days, consents asked of the first channel
+whichever the rule names, and moods asked of one's own bills alone; none may pass.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from campaigns.windows import Window
 from faults import Outcome, outcome, rule_world
 from faults.rule_reading import Person, selects
 from faults.rule_world import TODAY, Rule
+from tenants import bills
 
 CROWDS, RULES = 50, 200
 EXPLAINED = 10  # of so many rules one is explained, for one person
@@ -39,7 +40,9 @@ def run(seed: int, share: float) -> Outcome:
     _forget()
     with patch.object(agreeing, "_sql", _on_the_first_channel):
         deaf = campaign(random.Random(seed), max(2, crowds // 5))
-    twins = {"late_windows": late, "all_days_work": lazy, "one_channel": deaf}
+    with patch.object(bills, "of_lease", lambda **moments: "bill AS (SELECT * FROM issued)"):
+        alone = campaign(random.Random(seed), max(2, crowds // 5))
+    twins = {"late_windows": late, "all_days_work": lazy, "one_channel": deaf, "own_bills": alone}
     counts = {name: told["other_people"] for name, (_held, told) in twins.items()}
     return outcome(*green, red=(any(held for held, _told in twins.values()), counts))
 

@@ -72,6 +72,7 @@ class Person:
     features: dict[str, Any] = field(default_factory=dict)
     tags: set[str] = field(default_factory=set)
     said: list[Said] = field(default_factory=list)
+    mates: list[Person] = field(default_factory=list, repr=False, compare=False)  # who stands on all of `stays` as well
     is_general: bool = False  # chose the version that knows nothing about them
     house: str = ""  # the first channel of the house
     lists: set[str] = field(default_factory=set)
@@ -339,6 +340,21 @@ def moods(rule: dict[str, Any], person: Person, today: date) -> bool:
     year.sort(key=lambda event: (event.at, event.source, event.source_id))
     given = {event.data["bill"]: event.data.get("mood") for event in year if event.kind == "mood.given"}
     bills = [event for event in year if event.kind == "bill.issued"]
+    months = {bill.data["month"] for bill in bills}
+    shared = [
+        event
+        for mate in person.mates
+        for event in mate.events
+        if event.kind == "bill.issued"
+        and first <= event.at < end
+        and event.data["month"] not in months
+        and any(
+            not stay.is_void and stay.first_day <= event.at.astimezone(SHANGHAI).date() <= stay.last_day
+            for stay in person.stays
+        )
+    ]
+    if any(bill.data["bill"] in given for bill in shared):
+        bills += shared
     bills.sort(key=lambda bill: (bill.data["month"], bill.at, bill.data["bill"]))
     said = [given.get(bill.data["bill"]) for bill in bills]
     while said and said[-1] is None:  # still to be answered

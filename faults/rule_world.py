@@ -20,7 +20,7 @@ from campaigns.models import ListChange, Listed, NameList
 from connectors.records import EventRecord, Kind
 from faults.rule_reading import DAY, Happened, Person, Said, Stay, bounds, start
 from tenants import ingest
-from tenants.models import Consent, Feature, Tenant, TenantTag
+from tenants.models import Consent, Feature, LeaseTenant, Tenant, TenantTag
 from tests.makers import NOW, make_building, make_lease, make_tenant, make_unit
 
 Rule = dict[str, Any]
@@ -107,6 +107,13 @@ def crowd(dice: Dice, windows: list[Rule], *, n: int = 14) -> list[Person]:
                 EventRecord(1, event.source, event.source_id, Kind(event.kind), at, ("phone", who), None, event.data)
             )
         people.append(person)
+        if dice.random() < 0.4:
+            people.append(mate := _beside(dice, person))
+            records += [
+                EventRecord(1, event.source, event.source_id, Kind(event.kind), event.at.astimezone(UTC),
+                            ("phone", Tenant.objects.get(pk=mate.pk).phone), None, event.data)
+                for event in mate.events
+            ]  # fmt: skip
     # Out of order, in several deliveries, and a third of them again.
     records += dice.sample(records, len(records) // 3)
     dice.shuffle(records)
@@ -116,6 +123,33 @@ def crowd(dice: Dice, windows: list[Rule], *, n: int = 14) -> list[Person]:
         counts = ingest.take(told, now=LEARNT - timedelta(hours=2 - n_th))
         assert not counts.refused, counts.refused[:1]
     return people
+
+
+def _beside(dice: Dice, person: Person) -> Person:
+    """Somebody else on all their leases, who has moods about their bills, and for some months a bill of their own."""
+    tenant = make_tenant(consents=())
+    mate = Person(tenant.pk, stays=person.stays, mates=[person], house=person.house)
+    person.mates.append(mate)
+    for stay in person.stays:
+        LeaseTenant.objects.create(lease_id=stay.pk, tenant=tenant, is_primary=False)
+    serial = 0
+
+    def happen(kind: str, at: datetime, data: dict[str, Any]) -> None:
+        nonlocal serial
+        serial += 1
+        at = min(at, LEARNT - timedelta(hours=3))
+        mate.events.append(Happened(kind, at, dice.choice(["app", "bills"]), f"{mate.pk:06}-{serial:03}", data))
+
+    for event in [each for each in person.events if each.kind == "bill.issued"]:
+        for _mood in range(dice.choice([0, 1, 1, 1, 2])):
+            happen("mood.given", event.at + dice.choice([SECOND, 2 * DAY, 20 * DAY]),
+                   {"bill": event.data["bill"], "mood": dice.choice(MOODS)})  # fmt: skip
+        if dice.random() < 0.15:
+            own = {"bill": f"{mate.pk}-{event.data['month']}", "amount": "88.00", "month": event.data["month"]}
+            happen("bill.issued", event.at + dice.choice([-SECOND, SECOND]), own)
+            if dice.random() < 0.5:
+                happen("mood.given", event.at + DAY, {"bill": own["bill"], "mood": dice.choice(MOODS)})
+    return mate
 
 
 def _change_mind(dice: Dice, person: Person, rows: list[Any]) -> None:

@@ -70,8 +70,9 @@ _ANSWERS_SQL = f"""{_WORLD}
     SELECT vote.root, tenant.name, unit.code, bill.month, vote.mood, vote.words, vote.at {_ANSWERS_FROM}
     ORDER BY vote.at DESC, vote.root LIMIT %(limit)s OFFSET %(offset)s
 """
-# Leases that came to their end in the year before today, not by the operator, with STREAK bills at least: whether the
-# payer gave 😐 on so many of them in a row, and whether anybody of the lease lives here longer.
+# Leases that came to their end in the year before today, not by the operator, with STREAK bills at least: whether
+# somebody on it gave 😐 on so many of them in a row (of months of which they had a bill themselves, on that one), and
+# whether anybody of the lease lives here longer.
 _ENDED_SQL = f"""{_WORLD}
     , ended AS (
         SELECT lease.id AS lease_id,
@@ -85,16 +86,20 @@ _ENDED_SQL = f"""{_WORLD}
         WHERE lease.id IN (SELECT id FROM let) AND lease.ended_by <> 'operator'
           AND lease.last_day BETWEEN %(year_ago)s AND %(yesterday)s
     ), said AS (
-        SELECT ended.lease_id, ended.has_left, count(*) FILTER (WHERE vote.mood = 'soso') OVER (
-            PARTITION BY ended.lease_id ORDER BY bill.month, bill.at, bill.bill
+        SELECT ended.lease_id, ended.has_left, bill.bill, count(*) FILTER (WHERE vote.mood = 'soso') OVER (
+            PARTITION BY ended.lease_id, let.root ORDER BY bill.month, bill.at, bill.bill
             ROWS BETWEEN {STREAK - 1} PRECEDING AND CURRENT ROW) AS of_last
         FROM ended JOIN bill USING (lease_id)
-        LEFT JOIN vote ON vote.bill = bill.bill AND vote.root = bill.payer
+        JOIN let ON let.id = ended.lease_id
+        LEFT JOIN vote ON vote.bill = bill.bill AND vote.root = let.root
+        WHERE bill.payer = let.root OR NOT EXISTS (
+            SELECT FROM bill own
+            WHERE own.lease_id = ended.lease_id AND own.payer = let.root AND own.month = bill.month)
     )
     SELECT has_streak, count(*), count(*) FILTER (WHERE has_left)
     FROM (
         SELECT lease_id, bool_or(has_left) AS has_left, max(of_last) >= {STREAK} AS has_streak
-        FROM said GROUP BY lease_id HAVING count(*) >= {STREAK}
+        FROM said GROUP BY lease_id HAVING count(DISTINCT bill) >= {STREAK}
     ) leases
     GROUP BY has_streak
 """  # noqa: S608 - put together from constants

@@ -47,7 +47,7 @@ def catch_up(*, now: datetime) -> int:
         if Feature.objects.exclude(day=today).exists() or DirtyTenant.objects.count() * SHARE > rows:
             return compute(today=today, now=now)
         if marked := features.marked():
-            return compute(today=today, now=now, tenants=marked)
+            return compute(today=today, now=now, tenants=features.and_beside(marked))
     return 0
 
 

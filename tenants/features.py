@@ -244,6 +244,14 @@ UNION
 SELECT alias.tenant_id FROM phone JOIN tenants_alias alias ON alias.source = 'phone' AND alias.ref = phone.ref
 WHERE alias.tenant_id IS NOT NULL
 """
+_BESIDE_SQL = """
+SELECT id FROM unnest(%(ids)s::bigint[]) AS t(id)
+UNION
+SELECT other.tenant_id FROM tenants_leasetenant own
+JOIN tenants_leasetenant other ON other.lease_id = own.lease_id
+WHERE own.tenant_id = ANY(%(ids)s)
+ORDER BY 1
+"""
 _MARKS_SQL = """
 SELECT tenant_id, xmin::text FROM tenants_dirtytenant WHERE %(ids)s::bigint[] IS NULL OR tenant_id = ANY(%(ids)s)
 """
@@ -324,6 +332,13 @@ def mark_around(leases: Collection[int], *, now: datetime) -> None:
         with connection.cursor() as cursor:
             cursor.execute(_AROUND_SQL, {"leases": sorted(leases)})
             mark([tenant for (tenant,) in cursor.fetchall()], now=now)
+
+
+def and_beside(tenants: Collection[int]) -> list[int]:
+    """These tenants, and whoever stands on a lease with them: a bill of theirs is one of those people's too."""
+    with connection.cursor() as cursor:
+        cursor.execute(_BESIDE_SQL, {"ids": rows_of(tenants)})
+        return [row for (row,) in cursor.fetchall()]
 
 
 def marked() -> list[int]:

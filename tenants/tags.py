@@ -23,7 +23,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from tenants import consents, features, seen
+from tenants import bills, consents, features, seen
 from tenants.models import TenantTag
 
 KITCHEN_OFTEN = 8  # bookings in 90 days
@@ -119,7 +119,23 @@ FROM (
 GROUP BY root
 """
 
-MOOD_FLAT = """
+MOOD_FLAT = f"""
+WITH said AS (
+    -- Whoever changed their mind has the mood given last.
+    SELECT DISTINCT ON (giver.root, given.data->>'bill') giver.root, given.data->>'bill' AS bill,
+        given.data->>'mood' AS mood, given.at, given.source, given.source_id
+    FROM tenants_event given JOIN who giver ON giver.id = given.tenant_id
+    WHERE given.kind = 'mood.given' AND given.at < %(until)s
+    ORDER BY giver.root, given.data->>'bill', given.at DESC, given.source DESC, given.source_id DESC
+),
+issued AS (
+    SELECT who.root, bill.data->>'bill' AS bill, bill.data->>'month' AS month, bill.at, bill.source, bill.source_id
+    FROM tenants_event bill
+    -- Of those only who ever gave one; which is read from an index.
+    JOIN (SELECT * FROM who WHERE root IN (SELECT root FROM said)) who ON who.id = bill.tenant_id
+    WHERE bill.kind = 'bill.issued' AND bill.at >= %(since_365)s AND bill.at < %(until)s
+),
+{bills.of_lease(since="%(since_365)s", until="%(until)s", lately="said.at >= %(since_365)s")}
 SELECT root AS tenant_id, jsonb_build_object(
     'facts', jsonb_build_object('months', jsonb_agg(month ORDER BY nth)),
     'events', jsonb_agg(jsonb_build_array(source, source_id) ORDER BY nth)) AS evidence
@@ -127,31 +143,16 @@ FROM (
     -- Bills in order, each with the mood given on it; bills newer than the last mood are still to be answered.
     SELECT *, row_number() OVER (PARTITION BY root ORDER BY month DESC, bill_at DESC) AS nth
     FROM (
-        SELECT who.root, bill.at AS bill_at, bill.data->>'month' AS month,
-            mood.data->>'mood' AS mood, mood.source, mood.source_id,
-            max(bill.data->>'month') FILTER (WHERE mood.id IS NOT NULL) OVER (PARTITION BY who.root) AS last_answered
-        FROM tenants_event bill
-        -- Of those only who ever gave one; which is read from an index.
-        JOIN (
-            SELECT * FROM who WHERE root IN (
-                SELECT giver.root FROM tenants_event e JOIN who giver ON giver.id = e.tenant_id
-                WHERE e.kind = 'mood.given' AND e.at < %(until)s)
-        ) who ON who.id = bill.tenant_id
-        LEFT JOIN (
-            -- Whoever changed their mind has the mood given last.
-            SELECT DISTINCT ON (giver.root, given.data->>'bill') giver.root, given.data->>'bill' AS bill, given.*
-            FROM tenants_event given JOIN who giver ON giver.id = given.tenant_id
-            WHERE given.kind = 'mood.given' AND given.at < %(until)s
-            ORDER BY giver.root, given.data->>'bill', given.at DESC, given.source DESC, given.source_id DESC
-        ) mood ON mood.root = who.root AND mood.bill = bill.data->>'bill'
-        WHERE bill.kind = 'bill.issued' AND bill.at >= %(since_365)s AND bill.at < %(until)s
+        SELECT root, bill.at AS bill_at, bill.month, said.mood, said.source, said.source_id,
+            max(bill.month) FILTER (WHERE said.source IS NOT NULL) OVER (PARTITION BY root) AS last_answered
+        FROM bill LEFT JOIN said USING (root, bill)
     ) answered
     WHERE month <= last_answered
 ) ordered
 WHERE nth <= 3
 GROUP BY root
 HAVING count(*) = 3 AND bool_and(mood IS NOT DISTINCT FROM 'soso')
-"""
+"""  # noqa: S608
 
 FLATMATE_MISSING = """
 SELECT f.tenant_id, jsonb_build_object(

@@ -52,11 +52,20 @@ PRIVATE: list[Op] = [
     ("lease", 0, 3), ("repair", 0, 40), ("repair", 0, 30), ("repair", 0, 20), ("consent", 0, "profiling"),
     ("catch up",), ("general", 0, True),
 ]  # fmt: skip
+# Two share a room; the second has a streak on the bills of the first, which one that comes late breaks.
+SHARED: list[Op] = [
+    ("share", 0, 1, 3), ("bill", 0, 7), ("bill", 0, 8), ("bill", 0, 10), ("mood", 1, 0, 7, "soso"),
+    ("mood", 1, 0, 8, "soso"), ("mood", 1, 0, 10, "soso"), ("catch up",), ("bill", 0, 9),
+]  # fmt: skip
+month = st.integers(6, 11)
 more = st.one_of(
     happenings,
     st.just(("catch up",)),
     st.tuples(st.just("repair"), person, st.integers(0, 30)),
     st.tuples(st.just("general"), person, st.booleans()),
+    st.tuples(st.just("share"), person, person, st.integers(0, 8)),
+    st.tuples(st.just("bill"), person, month),
+    st.tuples(st.just("mood"), person, person, month, st.sampled_from(["soso", "soso", "good"])),
 )
 
 
@@ -64,6 +73,7 @@ more = st.one_of(
 @given(history=st.lists(more, min_size=4, max_size=25))
 @example(history=FLATMATES)
 @example(history=PRIVATE)
+@example(history=SHARED)
 @settings(max_examples=40, suppress_health_check=list(HealthCheck), deadline=None)
 def test_catching_up_ends_where_computing_everything_does(history: list[Op]) -> None:
     check(history)
@@ -74,6 +84,13 @@ def test_that_check_fails_where_contracts_mark_nobody(monkeypatch: pytest.Monkey
     monkeypatch.setattr(features, "mark_around", lambda leases, *, now: None)
     with pytest.raises(AssertionError):
         check(FLATMATES)
+
+
+@pytest.mark.usefixtures("few")
+def test_that_check_fails_where_a_bill_is_news_of_its_recipient_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(features, "and_beside", list)
+    with pytest.raises(AssertionError):
+        check(SHARED)
 
 
 @pytest.mark.usefixtures("few")

@@ -13,7 +13,7 @@ from django.db import transaction
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from connectors.records import AliasRecord, ConsentRecord, ContractRecord, EventRecord, Kind, OptOutRecord
+from connectors.records import AliasRecord, ConsentRecord, ContractRecord, CoTenant, EventRecord, Kind, OptOutRecord
 from tenants import clock, consents, current, features, identity, ingest, leases, links, merges, tags
 from tenants.models import (
     Alias,
@@ -235,8 +235,11 @@ def phone(i: int) -> str:
     return f"1390000000{i}"
 
 
-def contract(number: int, i: int, slot: int, revision: int = 1) -> ContractRecord:
-    """A contract of the i-th person; a later revision says another phone, and once in a while names another person."""
+def contract(number: int, i: int, slot: int, revision: int = 1, *, beside: int | None = None) -> ContractRecord:
+    """A contract of the i-th person; a later revision says another phone, and once in a while names another person.
+
+    Where there is one `beside` them, that person stands on it too.
+    """
     first = date(2024 + slot // 3, 2, 1)
     return ContractRecord(
         line=2,
@@ -253,6 +256,7 @@ def contract(number: int, i: int, slot: int, revision: int = 1) -> ContractRecor
         anchor_day=1,
         state="signed",
         renews=None,
+        cotenants=None if beside is None else (CoTenant(NAMES[beside], phone(beside)),),
     )
 
 
@@ -278,6 +282,16 @@ def play(history: Iterable[Op]) -> None:
             case ("lease", i, slot):
                 leases.apply(contract(n, i, slot), now=now)
                 signed[n] = [i, slot, 1]
+            case ("share", i, j, slot) if i != j:
+                leases.apply(contract(n, i, slot, beside=j), now=now)
+            case ("bill", i, month):
+                data = {"bill": f"Z{i}-{month}", "month": f"2025-{month:02}"}
+                at, who = clock.at(date(2025, month, 5), 9), ("phone", phone(i))
+                ingest.take([EventRecord(1, "bills", f"b{n}", Kind.BILL_ISSUED, at, who, None, data)], now=now)
+            case ("mood", j, i, month, mood):
+                data = {"bill": f"Z{i}-{month}", "mood": mood}
+                at, who = NOW - timedelta(days=1, minutes=-n), ("phone", phone(j))
+                ingest.take([EventRecord(1, "app", f"m{n}", Kind.MOOD_GIVEN, at, who, None, data)], now=now)
             case ("correct", nth, i):
                 if signed:
                     number = sorted(signed)[nth % len(signed)]

@@ -167,6 +167,22 @@ def test_beside_a_streak_stands_what_became_of_such_leases() -> None:
     assert "(k + 20·总体比例) ÷ (n + 20)" in page
 
 
+def test_a_flatmates_streak_is_one_of_the_lease_and_counts_it_once() -> None:
+    last = TODAY - timedelta(days=20)
+    months = ("2025-07", "2025-08", "2025-09")
+    one, two = (resident("B1", name, last_day=last) for name in ("甲", "乙"))
+    for lease, moods in ((one, ("soso", "soso", "soso")), (two, ("soso", "good", "soso"))):
+        mate = make_tenant(f"{lease.tenants.get().name}的室友")
+        LeaseTenant.objects.create(lease=lease, tenant=mate, is_primary=False)
+        for month, mood in zip(months, moods, strict=True):
+            bill(lease, month, "good")
+            issued = clock.at(date(int(month[:4]), int(month[5:]), 5), 9)
+            data = {"bill": f"ZD-{lease.pk}-{month}", "mood": mood}
+            make_event("mood.given", mate, at=issued + timedelta(days=1), data=data)
+    found = moodfigures.left([make_building("B1").pk], now=NOW)
+    assert (found.plain["k"], found.plain["n"], found.everybody["k"], found.everybody["n"]) == (1, 1, 2, 2)
+
+
 def test_the_people_in_a_streak_are_named_with_their_months(chief: Client) -> None:
     lease = resident("B1", "林晓")
     for month in ("2025-09", "2025-10", "2025-11"):

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from campaigns import segments, shipped
-from tenants.models import Feature, Tenant, TenantTag
+from tenants.models import Feature, LeaseTenant, Tenant, TenantTag
 from tests.makers import NOW, TODAY, make_building, make_event, make_lease, make_tenant, make_unit
 
 pytestmark = pytest.mark.django_db
@@ -228,6 +228,29 @@ def test_a_streak_is_of_bills_in_a_row_and_one_without_a_mood_breaks_it() -> Non
     assert of({"bills": 4}) == []
     assert of({"bills": 4, "at_least": 3}) == [kept.pk, broken.pk, answered.pk, changed.pk]
     assert of({"bills": 4, "moods": ["good", "soso"]}) == [answered.pk]
+
+
+def test_a_flatmate_has_a_streak_of_their_own_on_the_bills_of_the_lease() -> None:
+    lease = make_lease()
+    payer, flat, silent = lease.tenants.get(), make_tenant(), make_tenant()
+    for tenant in (flat, silent):
+        LeaseTenant.objects.create(lease=lease, tenant=tenant, is_primary=False)
+    rule = {"moods": ["soso"], "bills": 3}
+    for month in ("2025-08", "2025-09", "2025-10"):
+        bill(payer, month, "good")
+    for month in ("2025-08", "2025-10"):
+        data = {"bill": f"{payer.pk}-{month}", "mood": "soso"}
+        make_event("mood.given", flat, at=datetime.fromisoformat(f"{month}-09T00:00:00+08:00"), data=data)
+    assert segments.members(rule, today=TODAY) == []
+    told = segments.explain(rule, flat.pk, today=TODAY)
+    assert (told["value"]["value"], told["miss"]) == (2, "这种心情的账单：还差 1")
+    assert [source for source, _source_id, _at in told["value"]["events"]] == ["app", "bills", "app"]
+    data = {"bill": f"{payer.pk}-2025-09", "mood": "soso"}
+    make_event("mood.given", flat, at=NOW - timedelta(days=1), data=data)
+    assert segments.members(rule, today=TODAY) == [flat.pk]
+    assert segments.explain(rule, flat.pk, today=TODAY)["holds"]
+    assert segments.explain(rule, silent.pk, today=TODAY)["value"]["events"] == []
+    assert segments.members(rule | {"moods": ["good"]}, today=TODAY) == [payer.pk]
 
 
 def test_behind_moods_stand_the_moods_and_the_bills_without_one() -> None:

@@ -9,7 +9,7 @@ import pytest
 from django.utils.translation import override
 
 from tenants import clock, consents, features, tags
-from tenants.models import Tenant, TenantTag
+from tenants.models import Lease, LeaseTenant, Tenant, TenantTag
 from tests.makers import NOW, TODAY, make_building, make_event, make_lease, make_tenant, make_unit
 
 pytestmark = pytest.mark.django_db
@@ -149,6 +149,83 @@ def test_three_soso_bills_in_a_row_and_an_unanswered_one_between_breaks_the_row(
 
     assert set(tagged("mood_flat")) == {"平淡", "新账单未评"}
     assert tagged("mood_flat")["平淡"]["facts"] == {"months": ["2025-10", "2025-09", "2025-08"]}
+
+
+def gives_mood_on(payer: Tenant, tenant: Tenant, month: str, mood: str) -> None:
+    """A mood on a bill that was addressed to somebody else."""
+    issued = clock.at(date(int(month[:4]), int(month[5:]), 5), 9)
+    data = {"bill": f"{payer.pk}-{month}", "mood": mood}
+    make_event("mood.given", tenant, at=issued + timedelta(days=3), source="letter", data=data)
+
+
+def mates(payer: Tenant, *names: str) -> list[Tenant]:
+    """They stand on the payer's lease as well."""
+    found = [make_tenant(name) for name in names]
+    for tenant in found:
+        LeaseTenant.objects.create(lease=Lease.objects.get(tenants=payer), tenant=tenant, is_primary=False)
+    return found
+
+
+def test_a_flatmate_has_a_streak_of_their_own_on_the_bills_of_the_lease() -> None:
+    payer = resident("付款人")
+    flat, interrupted, short, own, better, alone = mates(
+        payer, "平淡", "中断", "太短", "自己也有账单", "好转", "只评自己的"
+    )
+    months = ("2025-08", "2025-09", "2025-10")
+    for month in ("2025-07", *months, "2025-11"):
+        gives_mood(payer, month, "good")
+    for month in months:
+        gives_mood_on(payer, flat, month, "soso")
+        gives_mood(alone, month, "soso")
+    for month in ("2025-07", "2025-08", "2025-10"):
+        gives_mood_on(payer, interrupted, month, "soso")
+    for month in months[1:]:
+        gives_mood_on(payer, short, month, "soso")
+    # Of a month of which they had a bill themselves that one counts, whatever they said of the other.
+    for tenant, mood, of_lease in ((own, "soso", "good"), (better, "good", "soso")):
+        gives_mood_on(payer, tenant, "2025-08", "soso")
+        gives_mood(tenant, "2025-09", mood)
+        gives_mood_on(payer, tenant, "2025-09", of_lease)
+        gives_mood_on(payer, tenant, "2025-10", "soso")
+
+    recompute()
+
+    assert set(tagged("mood_flat")) == {"平淡", "自己也有账单", "只评自己的"}
+    assert tagged("mood_flat")["平淡"]["facts"] == {"months": ["2025-10", "2025-09", "2025-08"]}
+    everything = tagged("mood_flat")
+    TenantTag.objects.all().delete()
+    for tenant in (payer, flat, interrupted, short, own, better, alone):
+        tags.recompute(today=TODAY, now=NOW, tenants=[tenant.pk])
+    assert tagged("mood_flat") == everything, "of one alone it is what it is among all"
+
+
+def test_a_bill_of_before_they_lived_together_is_none_of_the_flatmates() -> None:
+    payer = make_tenant("付款人")
+    make_lease(payer, last_day=date(2025, 9, 30))
+    now = make_lease(payer, first_day=date(2025, 10, 1), last_day=date(2026, 9, 30))
+    flat = make_tenant("平淡")
+    LeaseTenant.objects.create(lease=now, tenant=flat, is_primary=False)
+    for month in ("2025-09", "2025-10", "2025-11"):
+        gives_mood(payer, month, None)
+        gives_mood_on(payer, flat, month, "soso")
+    recompute()
+    assert tagged("mood_flat") == {}
+    gives_mood(payer, "2025-12", None)
+    gives_mood_on(payer, flat, "2025-12", "soso")
+    recompute(date(2025, 12, 20))
+    assert tagged("mood_flat")["平淡"]["facts"] == {"months": ["2025-12", "2025-11", "2025-10"]}
+
+
+def test_a_flatmate_known_under_two_rows_has_one_streak() -> None:
+    payer = resident("付款人")
+    (row,) = mates(payer, "平淡二")
+    person = make_tenant("平淡")
+    Tenant.objects.filter(pk=row.pk).update(merged_into=person)
+    for month in ("2025-08", "2025-09", "2025-10"):
+        gives_mood(payer, month, "soso")
+        gives_mood_on(payer, person if month == "2025-09" else row, month, "soso")
+    recompute()
+    assert set(tagged("mood_flat")) == {"付款人", "平淡"}
 
 
 def test_a_flatmate_is_missing_while_a_room_of_the_flat_is_not_let_today() -> None:
