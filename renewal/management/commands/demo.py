@@ -171,8 +171,8 @@ class Command(BaseCommand):
   ready in {time.monotonic() - self.began:.1f} s
 
   dashboard   {address}/admin/    login demo, password demo
-  a phone     {address}/phone/{a_phone()}
-{two_phones(address)}
+{two_phones(address)}  a phone     {address}/phone/{a_phone()}
+
   Ctrl-C stops everything; the data stays for the next `make demo`.
 """
         )
@@ -216,7 +216,7 @@ def two_phones(address: str) -> str:
     lease = asked.values_list("lease", flat=True).first()
     both = LeaseTenant.objects.filter(lease=lease).order_by("-is_primary", "id").values_list("tenant", flat=True)
     first, *rest = [f"{address}/phone/{tenant}" for tenant in both] or [""]
-    return f"  who signs   {first}  and then  {'  '.join(rest)}\n  together\n" if rest else ""
+    return f"  two phones  {first} {' '.join(rest)}    both have to sign\n" if rest else ""
 
 
 def heard() -> QuerySet[Message]:
