@@ -354,7 +354,8 @@ def moods(rule: dict[str, Any], person: Person, today: date) -> bool:
         )
     ]
     if any(bill.data["bill"] in given for bill in shared):
-        bills += shared
+        shared.sort(key=lambda bill: (bill.data["bill"] in given, bill.at, bill.source, bill.source_id))
+        bills += {bill.data["month"]: bill for bill in shared}.values()  # of each month one
     bills.sort(key=lambda bill: (bill.data["month"], bill.at, bill.data["bill"]))
     said = [given.get(bill.data["bill"]) for bill in bills]
     while said and said[-1] is None:  # still to be answered

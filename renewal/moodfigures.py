@@ -71,8 +71,8 @@ _ANSWERS_SQL = f"""{_WORLD}
     ORDER BY vote.at DESC, vote.root LIMIT %(limit)s OFFSET %(offset)s
 """
 # Leases that came to their end in the year before today, not by the operator, with STREAK bills at least: whether
-# somebody on it gave 😐 on so many of them in a row (of months of which they had a bill themselves, on that one), and
-# whether anybody of the lease lives here longer.
+# somebody on it gave 😐 on so many of them in a row (`tenants.bills` has which are theirs), and whether anybody of the
+# lease lives here longer.
 _ENDED_SQL = f"""{_WORLD}
     , ended AS (
         SELECT lease.id AS lease_id,
@@ -85,16 +85,22 @@ _ENDED_SQL = f"""{_WORLD}
         FROM tenants_lease lease
         WHERE lease.id IN (SELECT id FROM let) AND lease.ended_by <> 'operator'
           AND lease.last_day BETWEEN %(year_ago)s AND %(yesterday)s
-    ), said AS (
-        SELECT ended.lease_id, ended.has_left, bill.bill, count(*) FILTER (WHERE vote.mood = 'soso') OVER (
-            PARTITION BY ended.lease_id, let.root ORDER BY bill.month, bill.at, bill.bill
-            ROWS BETWEEN {STREAK - 1} PRECEDING AND CURRENT ROW) AS of_last
+    ), mine AS (
+        SELECT DISTINCT ON (lease_id, let.root, CASE WHEN bill.payer = let.root THEN bill.bill ELSE bill.month END)
+            lease_id, ended.has_left, let.root, bill.bill, bill.month, bill.at, vote.mood
         FROM ended JOIN bill USING (lease_id)
-        JOIN let ON let.id = ended.lease_id
+        JOIN let ON let.id = lease_id
         LEFT JOIN vote ON vote.bill = bill.bill AND vote.root = let.root
         WHERE bill.payer = let.root OR NOT EXISTS (
             SELECT FROM bill own
             WHERE own.lease_id = ended.lease_id AND own.payer = let.root AND own.month = bill.month)
+        ORDER BY lease_id, let.root, CASE WHEN bill.payer = let.root THEN bill.bill ELSE bill.month END,
+            vote.bill IS NULL, bill.at DESC, bill.bill DESC
+    ), said AS (
+        SELECT lease_id, has_left, bill, count(*) FILTER (WHERE mood = 'soso') OVER (
+            PARTITION BY lease_id, root ORDER BY month, at, bill
+            ROWS BETWEEN {STREAK - 1} PRECEDING AND CURRENT ROW) AS of_last
+        FROM mine
     )
     SELECT has_streak, count(*), count(*) FILTER (WHERE has_left)
     FROM (
