@@ -253,7 +253,7 @@ def test_who_chose_a_length_before_it_was_full_is_told_and_never_given_another(c
     assert client.post("/r/letter/code", {"quote": seen, "agree": "1"})["Location"] == back
     assert not Message.objects.exists()
     said = html.unescape(client.get("/r/letter/?say=full").content.decode())
-    assert "这个租期刚刚满了：到期那一周的名额已经用完，请换一个租期。" in said
+    assert "这个租期刚刚满了：到期那一周的名额已经用完，请换一个租期。" in said.replace("\u200b", "")
     WeekCap.objects.all().delete()
     assert "刚刚满了" not in client.get("/r/letter/?say=full").content.decode()
 
@@ -390,7 +390,7 @@ def test_one_has_the_last_place_and_the_other_signs_another_length_with_the_same
     answer = second.post("/r/letter/sign", {"code": digits})
     assert answer.status_code == 409
     page = html.unescape(answer.content.decode())
-    assert "<h1>这个租期刚刚满了：到期那一周的名额已经用完，请换一个租期。</h1>" in page
+    assert "<h1>这个租期刚刚满了：到期那一周的名额已经用完，请换一个租期。</h1>" in page.replace("\u200b", "")
     assert "没有签成，您现在住的房间还是您的。" in page
     assert re.findall(r'instead-name">([^<]+)', page) == ["6 个月", "2 年"]
     assert re.findall(r"instead-rent\"><b>([^<]+)", page) == ["3,980", "3,800"]
