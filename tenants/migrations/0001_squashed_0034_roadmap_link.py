@@ -202,8 +202,8 @@ class Migration(migrations.Migration):
                 ('code', models.CharField(max_length=16, unique=True, verbose_name='code')),
                 ('name', models.CharField(max_length=80, verbose_name='name')),
                 ('address', models.CharField(blank=True, max_length=200, verbose_name='address')),
-                ('latitude', models.FloatField(null=True)),
-                ('longitude', models.FloatField(null=True)),
+                ('latitude', models.FloatField(null=True, verbose_name='latitude')),
+                ('longitude', models.FloatField(null=True, verbose_name='longitude')),
                 ('has_iot', models.BooleanField(default=True, verbose_name='has IoT')),
             ],
             options={

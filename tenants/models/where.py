@@ -12,8 +12,8 @@ class Building(models.Model):
     code = models.CharField(_("code"), max_length=16, unique=True)
     name = models.CharField(_("name"), max_length=80)
     address = models.CharField(_("address"), max_length=200, blank=True)
-    latitude = models.FloatField(null=True)  # degrees, WGS 84
-    longitude = models.FloatField(null=True)
+    latitude = models.FloatField(_("latitude"), null=True)  # degrees, WGS 84
+    longitude = models.FloatField(_("longitude"), null=True)
     has_iot = models.BooleanField(_("has IoT"), default=True)
 
     class Meta:
