@@ -99,6 +99,7 @@ def test_pages_are_whole_within_reach_and_say_what_they_are_to_everybody(visit: 
 def _look_at(page: Page, name: str) -> None:
     page.wait_for_load_state()  # with its style sheets
     expect(page.get_by_role("heading", level=1)).to_have_count(1)
+    expect(page.locator(".waiting")).to_have_count(0)  # a price that is asked for again is pale meanwhile
     for width, height in SIZES:
         page.set_viewport_size({"width": width, "height": height})
         assert page.evaluate("document.documentElement.scrollWidth") <= width, (name, width)
