@@ -35,7 +35,7 @@ def run(seed: int, share: float) -> Outcome:
     with connection.cursor() as cursor:
         for name in excluding(cursor):
             cursor.execute(f'ALTER TABLE tenants_lease DROP CONSTRAINT "{name}"')
-    red = _campaign("R1", RED_ROUNDS, (8,), off="locks")
+    red = _campaign("R1", RED_ROUNDS, (readers.CROWD,), off="locks")
     return outcome(*green, red=red)
 
 

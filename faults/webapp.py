@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from renewal.wsgi import application
 
@@ -19,7 +20,7 @@ from renewal.wsgi import application
 from django.db import connection
 
 from faults import readers
-from renewal import agreement, redact, repeats, signing
+from renewal import agreement, caps, following, redact, repeats, signing
 from renewal.views import frame
 from tenants import leases
 
@@ -29,8 +30,23 @@ OFF = os.environ.get("FAULTS_OFF", "").split()
 PAUSE = Path(os.environ.get("FAULTS_PAUSE", "/nonexistent"))
 
 
-def _no_lock(units: Iterable[int]) -> None:
+def _no_lock(*_what: Any) -> None:
     """The protection off: whoever writes leases asks nobody."""
+
+
+def _once_all_have_looked(conclude: Callable[..., Any]) -> Callable[..., Any]:
+    """Nobody of a crowd writes before all of it have seen that the room is free: what the lock keeps from happening."""
+    met = PAUSE / "met"
+    met.mkdir(exist_ok=True)
+
+    def concludes(*args: Any, **facts: Any) -> Any:
+        (met / uuid4().hex).touch()
+        crowd, end = -(-len(os.listdir(met)) // readers.CROWD) * readers.CROWD, time.monotonic() + 20
+        while len(os.listdir(met)) < crowd and time.monotonic() < end:
+            time.sleep(0.01)
+        return conclude(*args, **facts)
+
+    return concludes
 
 
 def _as_they_come(units: Iterable[int]) -> None:
@@ -68,7 +84,9 @@ def _stop(place: str) -> None:
 
 
 if "locks" in OFF:
-    leases.lock_units = _no_lock
+    leases.lock_units = _no_lock  # type: ignore[assignment]
+    caps.lock = _no_lock  # type: ignore[assignment]
+    following.conclude = _once_all_have_looked(following.conclude)
 if "order" in OFF:
     leases.lock_units = _as_they_come
     signing.TRY_AGAIN.clear()

@@ -171,7 +171,7 @@ MQTT_CLIENT = env.str("MQTT_CLIENT", default="renewal-listener")  # names the pe
 # Outside the database, and not part of its backups: how far it has lived (tenants/outbox/gates.py).
 OUTBOX_EPOCH_DIR = env.str("OUTBOX_EPOCH_DIR", default=str(RUN_DIR / "epoch"))
 # For so long a message is its worker's; a quarter of it is more than any channel's whole time-out.
-OUTBOX_CLAIM_SECONDS = env.int("OUTBOX_CLAIM_SECONDS", default=600)
+OUTBOX_CLAIM_SECONDS = env.int("OUTBOX_CLAIM_SECONDS", default=60)
 OUTBOX_BELL = "tenants.drain_outbox"  # rung after commit, by name, in tenants/outbox.py
 REHEARSAL_BELL = "renewal.rehearse"  # rung after commit, by name, in renewal/rehearsed.py
 LANDING_BELL = "tenants.take_landed"  # rung after commit, by name, in tenants/landing.py
@@ -263,7 +263,7 @@ QUIET_REST_FROM_HOUR = env.int("QUIET_REST_FROM_HOUR", default=20)
 MARKETING_GAP_HOURS = env.int("MARKETING_GAP_HOURS", default=72)
 MARKETING_PER_MONTH = env.int("MARKETING_PER_MONTH", default=4)
 # Nobody is asked in the quarterly survey until they have lived here for so many days (docs/feedback.md).
-SURVEY_AFTER_DAYS = env.int("SURVEY_AFTER_DAYS", default=600)
+SURVEY_AFTER_DAYS = env.int("SURVEY_AFTER_DAYS", default=60)
 # So many per cent of households, by lot, hear no marketing at all, so that its effect can be measured; 0 for none.
 HOLDOUT_PERCENT = env.int("HOLDOUT_PERCENT", default=5)
 # A release of a playbook that reaches so many leases needs a second person.
@@ -285,7 +285,7 @@ COMMUTE_BASELINE_MINUTES = env.int("COMMUTE_BASELINE_MINUTES", default=35)
 ACCEPT_TARGET_HOURS = env.int("ACCEPT_TARGET_HOURS", default=2)
 # How often a letter is looked at, opened and signed, at most (docs/throttles.md).
 H5_LOOKS_PER_LINK = env.int("H5_LOOKS_PER_LINK", default=30)  # a minute
-H5_LOOKS_PER_ADDRESS = env.int("H5_LOOKS_PER_ADDRESS", default=600)  # a minute, of browsers without an open letter
+H5_LOOKS_PER_ADDRESS = env.int("H5_LOOKS_PER_ADDRESS", default=60)  # a minute, of browsers without an open letter
 H5_MISSES_PER_ADDRESS = env.int("H5_MISSES_PER_ADDRESS", default=10)  # unknown links a minute
 H5_MISSES_ALARM = env.int("H5_MISSES_ALARM", default=100)  # unknown links a minute in all: the log says so
 H5_OPENINGS_PER_MINUTE = env.int("H5_OPENINGS_PER_MINUTE", default=10)  # a link

@@ -32,6 +32,15 @@ def test_every_setting_is_named_once_and_none_that_nobody_reads() -> None:
     assert set(named) == read_by_settings()
 
 
+def test_numbers_are_named_as_they_stand_in_the_settings() -> None:
+    """But those that are none as long as nobody says them."""
+    settings = (ROOT / "renewal" / "settings.py").read_text()
+    stands = dict(re.findall(r'env\.(?:int|float)\("(\w+)", default=([\d._]*[1-9][\d._]*)\)', settings))
+    assert len(stands) > 25
+    named = {found[1]: found[2] for line in LINES if (found := SETTING.fullmatch(line))}
+    assert {name: named[name] for name in stands} == {name: value.replace("_", "") for name, value in stands.items()}
+
+
 def test_each_stands_under_a_sentence_of_its_group_and_no_key_is_given_away() -> None:
     values = {}
     explained = False
