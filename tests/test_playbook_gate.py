@@ -236,7 +236,7 @@ def test_by_lot_some_households_are_asked_without_waiting_and_the_lot_is_on_reco
     counts = run()
     waiting = set(Enrolment.objects.filter(fix_first=True).values_list("lease", flat=True))
     assert counts == {"planned": 80 - len(waiting), "suppressed": 0, "held": len(waiting), "granted": 0}
-    assert 25 < len(waiting) < 55  # half of 80 ± 3.4 standard deviations
+    assert 19 < len(waiting) < 61  # half of 80 ± 4.5 standard deviations
     assert set(Push.objects.filter(state="held").values_list("lease", flat=True)) == waiting
     # The lot does not fall anew.
     make_version("p", {}, unfixed_percent=50)

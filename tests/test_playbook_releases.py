@@ -280,12 +280,12 @@ def test_a_wave_that_was_released_may_stay_in_the_next_version() -> None:
 
 def test_a_release_is_widened_step_by_step_and_keeps_those_who_were_in(settings: Any) -> None:
     settings.MASS_START = 1000
-    leases(40)
+    leases(120)  # of so many a tenth is neither nobody nor half, whatever numbers they have
     version = written()
     lan = person("lan")
     Visit(lan, address(version)).press("save", percent="10")
     few = enrolled()
-    assert 0 < len(few) < 20
+    assert 0 < len(few) < 60
     visit = Visit(lan, address(version))
     assert visit.form("save")["fields"]["percent"] == ["10"]
     visit.press("save", 422)

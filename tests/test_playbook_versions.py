@@ -155,7 +155,7 @@ def test_flatmates_fall_on_the_same_side_and_about_so_many_households_are_in() -
         sides.setdefault(flat_id, set()).add(number)
     assert all(len(side) == 1 for side in sides.values())
     share = sum(side == {2} for side in sides.values()) / len(sides)
-    assert 0.22 < share < 0.38  # 30 % ± 3 standard deviations of 300 draws
+    assert 0.18 < share < 0.42  # 30 % ± 4.5 standard deviations of 300 draws
 
 
 def test_a_version_may_be_for_one_building_while_the_others_keep_the_one_before() -> None:

@@ -70,16 +70,16 @@ def test_everybody_is_asked_once_a_quarter_on_the_day_drawn_for_them() -> None:
             day += timedelta(days=1)
         assert Survey.objects.filter(quarter=quarter).count() == 40
     spread = {day_of(each) for each in people}
-    assert len(spread) > 25
+    assert len(spread) > 15  # of 40 people and 70 days: 31 ± 2
     assert max(spread) <= date(2025, 12, 9)
 
 
 def test_a_day_that_was_not_run_is_made_up_for_a_week_and_switching_on_late_asks_not_everybody() -> None:
-    people = [resident(f"租客{n}").tenants.get() for n in range(40)]
+    people = [resident(f"租客{n}").tenants.get() for n in range(120)]
     late = date(2025, 11, 20)
     due = [each for each in people if late - timedelta(days=7) <= day_of(each) <= late]
     assert surveys.ask(now=at(late)) == len(due)
-    assert 0 < len(due) < 12
+    assert 0 < len(due) < 36  # 14 ± 3.5
     assert set(Survey.objects.values_list("tenant", flat=True)) == {each.pk for each in due}
 
 
