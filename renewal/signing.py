@@ -253,8 +253,9 @@ def _settle(
     unit = Unit.objects.get(code=quotes.unit_of(quote_token))
     leases.lock_units([unit.pk, proposal.lease.unit_id])
     lease = Lease.objects.select_for_update(of=("self",)).select_related("unit").get(pk=proposal.lease_id)
-    leases.refuse_if_let(unit, lease)
-    caps.lock(unit, quotes.last_day_of(quote_token, lease))  # before any perk, which others may have while they wait
+    last_day = quotes.last_day_of(quote_token, lease)
+    leases.refuse_if_let(unit, lease, last_day=last_day)
+    caps.lock(unit, last_day)  # before any perk, which others may have while they wait
     if done := signature_of(proposal, signer) or rounds.signed_by(lease, signer, now=now):
         return done
     rounds.lapse(now=now, of=lease)

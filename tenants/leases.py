@@ -116,13 +116,14 @@ def lock_units(units: Iterable[int]) -> None:
         )
 
 
-def refuse_if_let(unit: Unit, lease: Lease) -> None:
-    """Nothing happens if no other signed lease of the unit reaches beyond the last day of `lease`; else `UnitTaken`.
+def refuse_if_let(unit: Unit, lease: Lease, *, last_day: date) -> None:
+    """Nothing happens if nobody else has signed for the unit from the end of `lease` to `last_day`; else `UnitTaken`.
 
     The constraint of the table says so, too, but at the end: whoever waited for the lock in vain need not do all that
     comes before while others wait for it.
     """
-    after = Lease.objects.filter(unit=unit, state=Lease.State.SIGNED, last_day__gt=lease.last_day)
+    signed = Lease.objects.filter(unit=unit, state=Lease.State.SIGNED)
+    after = signed.filter(last_day__gt=lease.last_day, first_day__lte=last_day)
     if after.exclude(pk=lease.pk).exclude(renews=lease).exists():
         raise UnitTaken(_("The unit is let to somebody else on one of these days."))
 

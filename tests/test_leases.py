@@ -371,6 +371,25 @@ def test_a_contract_that_says_otherwise_than_what_was_signed_here_waits_for_a_pe
     assert WaitingContract.objects.get().reason == "月租金、押金或到期日期与租客在线签署的不一致。"
 
 
+def test_whoever_waited_for_a_unit_in_vain_is_refused_by_signed_leases_within_the_term_alone() -> None:
+    lease, target = make_lease(), make_unit()
+    begins = lease.last_day + timedelta(days=1)
+    last_day = begins + timedelta(days=99)
+    make_lease(unit=target, last_day=lease.last_day)  # over when the next one begins
+    make_lease(unit=target, first_day=last_day + timedelta(days=1), last_day=last_day + timedelta(days=200))
+    void = make_lease(unit=target, first_day=begins, last_day=begins + timedelta(days=9), state="void")
+    leases.refuse_if_let(target, lease, last_day=last_day)
+    following = sign(lease)
+    leases.refuse_if_let(lease.unit, lease, last_day=last_day)  # its own successor
+    with pytest.raises(leases.UnitTaken, match="已租给他人"):
+        leases.refuse_if_let(following.unit, make_lease(), last_day=last_day)
+    with pytest.raises(leases.UnitTaken, match="已租给他人"):
+        leases.refuse_if_let(target, lease, last_day=last_day + timedelta(days=1))
+    Lease.objects.filter(pk=void.pk).update(state="signed")
+    with pytest.raises(leases.UnitTaken, match="已租给他人"):
+        leases.refuse_if_let(target, lease, last_day=last_day)
+
+
 def at_once(works: Sequence[Callable[[], object]]) -> list[str]:
     """What each of `works` ended in, all begun at one moment: "done", or the name of what it raised."""
     gate, outcomes = threading.Barrier(len(works)), []
