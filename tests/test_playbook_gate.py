@@ -230,13 +230,13 @@ def test_who_entered_late_and_was_held_back_is_asked_after_the_apology() -> None
 
 def test_by_lot_some_households_are_asked_without_waiting_and_the_lot_is_on_record() -> None:
     make_playbook("p", ASK, unfixed_percent=50)
-    leases = [lease_of() for _n in range(80)]
+    leases = [lease_of() for _n in range(160)]
     for lease in leases:
         happens("ticket.reported", lease, NOW - timedelta(days=1), ticket=f"T{lease.pk}", category="water")
     counts = run()
     waiting = set(Enrolment.objects.filter(fix_first=True).values_list("lease", flat=True))
-    assert counts == {"planned": 80 - len(waiting), "suppressed": 0, "held": len(waiting), "granted": 0}
-    assert 19 < len(waiting) < 61  # half of 80 ± 4.5 standard deviations
+    assert counts == {"planned": 160 - len(waiting), "suppressed": 0, "held": len(waiting), "granted": 0}
+    assert 50 < len(waiting) < 110  # half of 160 ± 4.7 standard deviations
     assert set(Push.objects.filter(state="held").values_list("lease", flat=True)) == waiting
     # The lot does not fall anew.
     make_version("p", {}, unfixed_percent=50)

@@ -61,16 +61,16 @@ def survey(**facts: Any) -> tuple[Survey, str]:
 
 
 def test_everybody_is_asked_once_a_quarter_on_the_day_drawn_for_them() -> None:
-    people = [resident(f"租客{n}").tenants.get() for n in range(40)]
+    people = [resident(f"租客{n}").tenants.get() for n in range(60)]
     for quarter, end in ((QUARTER, date(2025, 12, 31)), (date(2026, 1, 1), date(2026, 3, 31))):
         day = quarter
         while day <= end:
             assert surveys.ask(now=at(day)) == sum(day_of(each, quarter) == day for each in people)
             assert surveys.ask(now=at(day, 15)) == 0
             day += timedelta(days=1)
-        assert Survey.objects.filter(quarter=quarter).count() == 40
+        assert Survey.objects.filter(quarter=quarter).count() == 60
     spread = {day_of(each) for each in people}
-    assert len(spread) > 15  # of 40 people and 70 days: 31 ± 2
+    assert len(spread) > 25  # of 60 people and 70 days: 40 ± 3
     assert max(spread) <= date(2025, 12, 9)
 
 
