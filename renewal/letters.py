@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import Any
 
 from django.db import transaction
 
-from renewal import agreement, certificates, errands, holds, offers, proposals, quotes, roadmap, rounds, signing, story
+from renewal import (
+    agreement,
+    certificates,
+    errands,
+    holds,
+    leading,
+    offers,
+    proposals,
+    quotes,
+    roadmap,
+    rounds,
+    signing,
+    story,
+)
 from renewal.models import Case, FilingTask, Proposal, Signature
 from tenants import consents, links
 from tenants.models import Click, Grant, Lease, Link, Tenant
@@ -76,6 +91,15 @@ class Draft:
 
 
 @dataclass(frozen=True, slots=True)
+class Why:
+    """Why the choice has its price, and the line the letter began with, whoever reads it (`leading.freeze`)."""
+
+    certificate: certificates.Certificate
+    lead: Mapping[str, Any]
+    prepared_on: date
+
+
+@dataclass(frozen=True, slots=True)
 class After:
     """Everything on the page after the signature."""
 
@@ -132,7 +156,7 @@ def read(
     """The page of the letter, priced today. Raises `proposals.Closed`."""
     proposal = proposals.for_link(link, today=today, now=now)
     card = proposals.card_of(proposal)  # `for_link` has just laid today's card in it
-    fitting = fit(choice, card)
+    fitting = fit(choice, card, lead=proposal.lead)
     wording = consents.wording(link.tenant)
     told = story.told(proposal.story, language=language, general=not wording.is_personal)
     offer = quotes.quote(proposal, fitting, now=now, card=card)
@@ -175,7 +199,7 @@ def draft(link: Link, choice: offers.Choice | None, *, today: date, now: datetim
     """The page of the agreement: the choice at today's price and the words to be agreed to."""
     proposal = proposals.for_link(link, today=today, now=now)
     card = proposals.card_of(proposal)
-    fitting = fit(choice, card)
+    fitting = fit(choice, card, lead=proposal.lead)
     offer = quotes.quote(proposal, fitting, now=now, card=card)
     missed = ""
     if choice and choice.unit not in {fitting.unit, card.own.unit}:
@@ -213,12 +237,14 @@ def instead(link: Link, choice: offers.Choice | None, *, today: date, now: datet
     ]
 
 
-def certificate(link: Link, choice: offers.Choice | None, *, today: date, now: datetime) -> certificates.Certificate:
+def certificate(link: Link, choice: offers.Choice | None, *, today: date, now: datetime) -> Why:
     """Why the choice has the price it has today, computed again at this moment. Raises `proposals.Closed`."""
     proposal = proposals.for_link(link, today=today, now=now)
-    offer = quotes.quote(proposal, fit(choice, proposals.card_of(proposal)), now=now)
+    fitting = fit(choice, proposals.card_of(proposal), lead=proposal.lead)
+    offer = quotes.quote(proposal, fitting, now=now)
     building = proposal.lease.unit.building  # rooms of other buildings are not offered
-    return certificates.issue(offer.quote, building=building, own=proposal.lease, today=today, now=now)
+    issued = certificates.issue(offer.quote, building=building, own=proposal.lease, today=today, now=now)
+    return Why(issued, proposal.lead, proposal.prepared_on)
 
 
 def words(link: Link, choice: offers.Choice | None, *, today: date, now: datetime) -> agreement.Agreement:
@@ -259,9 +285,9 @@ def prefer_general(tenant: Tenant, *, general: bool, now: datetime) -> None:
     consents.choose_general(tenant, general=general, now=now)
 
 
-def fit(choice: offers.Choice | None, card: offers.Card) -> offers.Choice:
-    """The published choice nearest to `choice`; without one, staying for about a year."""
-    wanted = choice or offers.Choice(term_months=12)
+def fit(choice: offers.Choice | None, card: offers.Card, *, lead: Mapping[str, Any] | None = None) -> offers.Choice:
+    """The published choice nearest to `choice`; without one, to the proposal's lead, or staying for about a year."""
+    wanted = choice or leading.choice(lead or {}) or offers.Choice(term_months=12)
     room = next((room for room in card.rooms if room.unit == wanted.unit), card.own)
     term = min(offers.terms(room), key=lambda months: (abs(months - wanted.term_months), months))
     free = min(offers.free_months(room, term), key=lambda months: (abs(months - wanted.free_months), months))

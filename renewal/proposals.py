@@ -1,8 +1,8 @@
 """续签建议书: the tenant's year and the offers.
 
-The year is frozen when the proposal is prepared. The card is the published one of the day it is shown: it is
-frozen too, and renewed at each opening, so that all who sign on one day are offered one price. What was
-shown is kept; what is quoted or signed is looked up again (`card_on`).
+The year is frozen when the proposal is prepared, and so is the line the letter begins with. The card is the published
+one of the day it is shown: it is frozen too, and renewed at each opening, so that all who sign on one day are offered
+one price. What was shown is kept; what is quoted or signed is looked up again (`card_on`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from django.db.models import Exists, OuterRef
 from django.db.models.functions import Coalesce
 
 from campaigns import eligible
-from renewal import cards, cases, heldback, offers, story, year
+from renewal import cards, cases, heldback, leading, offers, story, year
 from renewal.models import Case, Proposal
 from tenants import consents, links, rows
 from tenants.models import Lease, LeaseTenant, Link, Tenant
@@ -86,12 +86,14 @@ def prepare(*, today: date, now: datetime, leases: Collection[int] | None = None
         for each in held
     ]
     stories = story.tell(subjects, today=today)
+    known = leading.facts({subject.building_id for subject in subjects}, today=today, now=now)
     new = [
         Proposal(
             lease_id=subject.lease_id,
             tenant_id=subject.tenant_id,
             story=stories[subject],
             card=cards.freeze(card_of_lease[subject.lease_id]),
+            lead=leading.freeze(leading.of_card(card_of_lease[subject.lease_id], known.get(subject.building_id))),
             prepared_on=today,
             prepared_at=now,
         )

@@ -277,6 +277,8 @@ VERBAL_YES_DAYS = env.int("VERBAL_YES_DAYS", default=7)  # so long a tenant's ve
 LEANING_QUIET_DAYS = env.int("LEANING_QUIET_DAYS", default=7)
 # In a batch a proposal passes by itself if the card's rent differs from today's by at most so many per cent.
 BATCH_CHANGE_PERCENT = env.int("BATCH_CHANGE_PERCENT", default=5)
+# A letter begins with no line whose average rent is more than so many per cent above the lowest (docs/offers.md).
+LEAD_ABOVE_PERCENT = env.int("LEAD_ABOVE_PERCENT", default=3)
 DOOR_LOG_DAYS = 90  # raw door rows live no longer (PIPL 19, 28)
 # What happened to somebody nobody knows is kept so long, in case they become known (PIPL 19).
 WAITING_DAYS = env.int("WAITING_DAYS", default=90)

@@ -91,6 +91,7 @@ class Proposal(models.Model):
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+")
     story = models.JSONField(_("story"))  # a list of cards, see renewal/story.py
     card = models.JSONField(_("rate card"))  # the published lines this proposal may quote
+    lead = models.JSONField(_("lead offer"), default=dict, blank=True)  # the line it begins with: renewal/leads.py
     prepared_on = models.DateField(_("prepared on"))
     prepared_at = models.DateTimeField(_("prepared"))
     opened_at = models.DateTimeField(_("first opened"), null=True)

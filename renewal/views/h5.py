@@ -140,7 +140,7 @@ def certificate(request: HttpRequest, key: str) -> HttpResponse:
     """Why it is this price, for the choice as it was left."""
     link = opened(request, key)
     found = letters.certificate(link, kept_choice(request), today=clock.today(), now=clock.now())
-    return show(request, "h5/certificate.html", {"certificate": found, **words.certificate(found)})
+    return show(request, "h5/certificate.html", {"certificate": found.certificate, **words.certificate(found)})
 
 
 @page

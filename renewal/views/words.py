@@ -14,7 +14,7 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext, pgettext
 
-from renewal import certificates, letters, offers, quotes
+from renewal import letters, offers, quotes
 
 ICONS = {"repairs": "repair", "on_time": "payment", "held": "community"}
 
@@ -292,8 +292,9 @@ def offer(letter: letters.Letter, *, now: datetime) -> dict[str, Any]:
     }
 
 
-def certificate(found: certificates.Certificate) -> dict[str, Any]:
-    """The published line, the two recomputations, and the fingerprint in groups of four."""
+def certificate(why: letters.Why) -> dict[str, Any]:
+    """The published line, the two recomputations, the fingerprint in groups of four, and where the letter began."""
+    found = why.certificate
     line = found.line
     rows = [
         (_("Building"), found.building),
@@ -316,4 +317,16 @@ def certificate(found: certificates.Certificate) -> dict[str, Any]:
         "time": date_format(timezone.localtime(found.computed_at), "H:i:s"),
         "signed_on": day(found.signed_on),
         "groups": [found.fingerprint[n : n + 4] for n in range(0, 32, 4)],
+        "lead": _lead(why),
     }
+
+
+def _lead(why: letters.Why) -> dict[str, Any] | None:
+    """The line the letter began with, the day it was chosen, and by how much it may cost more than the lowest."""
+    if not why.lead:
+        return None
+    free = why.lead["free_months"]
+    line = term(why.lead["term_months"])
+    if free:
+        line = _("%(term)s with %(free)s free") % {"term": line, "free": months(free)}
+    return {"line": line, "chosen_on": day(why.prepared_on), "above": why.lead["above_percent"]}
