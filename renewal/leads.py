@@ -16,7 +16,8 @@ p(i) is the share of letters that begin with i whose reader renews. Before there
 terms do in renewal/waves.py: odds of r times e^(−b · (a ÷ ρ − 1)), a the average rent a month. What letters that
 began with i did moves it from there: p = (renewed + K · prior) ÷ (letters + K).
 
-The cap: no line is led with whose average rent a month is more than so many per cent above the lowest on offer.
+The cap: no line is led with whose average rent a month is more than so many per cent above the lowest on offer. And
+none with a free month, if there is another: its monthly rent is the higher one, and nobody is put there unasked.
 """
 
 from __future__ import annotations
@@ -119,7 +120,9 @@ def choose(
             )
         )
     weighed.sort(key=lambda each: each.line)
-    best = max((each for each in weighed if each.is_fair), key=lambda each: (each.expected, -each.average, each.line))
+    fair = [each for each in weighed if each.is_fair]
+    leading = [each for each in fair if not each.rate.free_months] or fair
+    best = max(leading, key=lambda each: (each.expected, -each.average, each.line))
     cheapest = min(weighed, key=lambda each: (each.average, -each.rate.term_months))
     return Lead(best, cheapest, tuple(weighed), horizon)
 

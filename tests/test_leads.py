@@ -52,6 +52,20 @@ def test_the_sum_by_hand() -> None:
     assert capped.line.line == (24, 0)  # 84,000 against 82,800
 
 
+def test_a_month_free_is_led_with_only_where_there_is_nothing_else() -> None:
+    facts = Facts(0.5, {12: 30.0})
+    asked = {"first_day": FIRST, "anchor_day": 27, "facts": facts, "above_percent": 3}
+    free, plain, dear = rate(12, "3950", 1), rate(24, "3600"), rate(24, "3800")
+    found = leads.choose([free, plain], **asked)  # type: ignore[arg-type]
+    assert found is not None
+    assert [each.is_fair for each in found.weighed] == [True, True]
+    assert found.weighed[0].expected > found.weighed[1].expected
+    assert found.line.rate == plain
+    only = leads.choose([free, dear], **asked)  # type: ignore[arg-type]
+    assert only is not None
+    assert only.line.rate == free  # the other one is over the cap
+
+
 def test_the_chance_leans_on_the_price_and_follows_what_letters_did() -> None:
     facts = Facts(0.5, {}, {(12, 1): (70, 63)})
     cheaper, free = rate(24, "3510"), rate(12, "4255", 1)
@@ -106,7 +120,7 @@ def test_the_lead_is_within_the_cap_and_no_line_within_it_is_expected_to_bring_m
     assert found is not None
     lowest = min(leads.average(each) for each in rates)
     assert leads.average(found.line.rate) * 100 <= lowest * (100 + above)
-    assert found.line.expected == max(each.expected for each in found.weighed if each.is_fair)
+    assert found.line.expected == max(each.expected for each in found.weighed if each.is_fair)  # none has a month free
     assert leads.average(found.cheapest.rate) == lowest
     assert found.cheapest.is_fair
     assert all(0 < each.chance < 1 for each in found.weighed)
@@ -242,5 +256,5 @@ def test_on_labelled_houses_it_brings_more_than_the_lowest_price_does() -> None:
     interval = [round(mean(ours) + part, 2) for part in (-half, 0, half)]
     assert interval == [0.02, 0.08, 0.14]
     assert sum(each > 1e-9 for each in ours) == 12
-    assert [round(each, 3) for each in ours if each < -1e-9] == [-0.006]
+    assert [round(each, 3) for each in ours if each < -1e-9] == [-0.013]
     assert round(mean(year), 2) == 0.32
