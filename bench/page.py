@@ -34,6 +34,7 @@ from workorders import intake
 KEYS = (
     "page.cover.of_trivial_view",
     "page.proposal.of_trivial_view",
+    "page.quote_p95_ms",
     "page.first_view_kb",
     "page.largest_paint_ms",
     "page.layout_shift",
@@ -52,6 +53,7 @@ SHELVES = {
     "app": "app.jsonl",
 }
 RUNS, REQUESTS, SENDERS = 5, 600, 4
+TERMS = (6, 12, 24)
 NO_LIMITS = {"H5_LOOKS_PER_LINK": "1000000", "H5_LOOKS_PER_ADDRESS": "1000000"}
 SLOW_4G = {"offline": False, "latency": 150, "downloadThroughput": 1.6e6 / 8, "uploadThroughput": 750e3 / 8}
 SLOWER = 4
@@ -63,9 +65,10 @@ def run() -> dict[str, Figure]:
         tokens = _letters(Path(name))
         os.environ.update(NO_LIMITS)  # the senders are one address that looks at a few letters hundreds of times
         with served("renewal.wsgi", Path(name)) as ours, served("bench.trivial:application", Path(name)) as trivial:
-            # A letter is opened on one device: those that Chromium opens are not asked for by the senders.
-            paints = _paints(f"http://127.0.0.1:{ours}", tokens[:RUNS])
-            return paints | _rates(ours, trivial, tokens[RUNS:])
+            # A letter is opened on one device: those that Chromium opens are not asked for by the senders. They come
+            # first, so that every worker has loaded what it needs when a phone looks.
+            rates = _rates(ours, trivial, tokens[RUNS:])
+            return _paints(f"http://127.0.0.1:{ours}", tokens[:RUNS]) | rates
 
 
 def _letters(folder: Path) -> list[str]:
@@ -97,23 +100,28 @@ def _letters(folder: Path) -> list[str]:
 
 
 def _rates(ours: int, trivial: int, tokens: Sequence[str]) -> dict[str, Figure]:
-    cookies = [_opened(ours, token) for token in tokens]
+    browsers = [_opened(ours, token) for token in tokens]
     asked: dict[str, tuple[int, list[bytes]]] = {
         "trivial": (trivial, [_get("/")]),
         "cover": (ours, [_get(f"/r/{token}") for token in tokens]),
-        "proposal": (ours, [_get("/r/letter/", cookie) for cookie in cookies]),
+        "proposal": (ours, [_get("/r/letter/", cookie) for cookie, _field in browsers]),
+        "quote": (ours, [_slide(term, cookie, field) for cookie, field in browsers for term in TERMS]),
     }
     for port, requests in asked.values():  # every worker has loaded what it needs
         _ask(port, list(islice(cycle(requests), 60)))
     rates: dict[str, list[float]] = {name: [] for name in asked}
     slowest: dict[str, list[float]] = {name: [] for name in asked}
+    quotes: list[float] = []
     for _run in range(RUNS):
         for name, (port, requests) in asked.items():
             started = time.perf_counter()
             took = _ask(port, list(islice(cycle(requests), REQUESTS)))
             rates[name].append(REQUESTS / (time.perf_counter() - started))
             slowest[name].append(quantiles(took, n=100)[98] * 1000)
-    return {
+            if name == "quote":
+                quotes.append(quantiles(took, n=20)[18] * 1000)
+    of_quote = {"per_s": [round(rate) for rate in rates["quote"]], "p99_ms": [round(ms, 1) for ms in slowest["quote"]]}
+    return {"page.quote_p95_ms": figure(quotes, "ms", **of_quote, letters=len(tokens), senders=SENDERS)} | {
         f"page.{name}.of_trivial_view": figure(
             [our / their for our, their in zip(rates[name], rates["trivial"], strict=True)],
             "ratio",
@@ -128,8 +136,8 @@ def _rates(ours: int, trivial: int, tokens: Sequence[str]) -> dict[str, Figure]:
     }
 
 
-def _opened(port: int, token: str) -> str:
-    """The cookies of a browser that has opened this letter, as its form does."""
+def _opened(port: int, token: str) -> tuple[str, str]:
+    """The cookies of a browser that has opened this letter, as its form does, and the token of its forms."""
     with closing(HTTPConnection("127.0.0.1", port)) as cover:
         cover.request("GET", f"/r/{token}")
         answer = cover.getresponse()
@@ -143,13 +151,21 @@ def _opened(port: int, token: str) -> str:
         answer.read()
         assert answer.status == 303, answer.status
         session = next(value for key, value in answer.getheaders() if key == "Set-Cookie" and "session" in value)
-    return f"{cookie}; {session.split(';')[0]}"
+    return f"{cookie}; {session.split(';')[0]}", field
 
 
 def _get(path: str, cookie: str = "") -> bytes:
     lines = [f"GET {path} HTTP/1.1", "Host: 127.0.0.1", "Connection: close", "Accept-Language: zh-CN"]
     lines += [f"Cookie: {cookie}"] if cookie else []
     return "\r\n".join([*lines, "", ""]).encode()
+
+
+def _slide(term: int, cookie: str, field: str) -> bytes:
+    """A move of the slider, as the page's script asks for its price."""
+    body = f"term={term}&free=0&csrfmiddlewaretoken={field}"
+    lines = ["POST /r/letter/quote HTTP/1.1", "Host: 127.0.0.1", "Connection: close", "Accept: application/json"]
+    lines += [f"Cookie: {cookie}", "Content-Type: application/x-www-form-urlencoded", f"Content-Length: {len(body)}"]
+    return "\r\n".join([*lines, "", body]).encode()
 
 
 def _ask(port: int, requests: Sequence[bytes]) -> list[float]:
@@ -188,6 +204,8 @@ def _paints(site: str, tokens: Sequence[str]) -> dict[str, Figure]:
     with sync_playwright() as play:
         path = next(filter(os.path.exists, ("/usr/bin/chromium", "/usr/bin/google-chrome")), None)
         browser = play.chromium.launch(executable_path=path)
+        with closing(browser.new_context(**PHONE)) as first:  # type: ignore[arg-type]
+            first.new_page().goto(f"{site}/r/")  # the browser itself has started; what it fetched goes with the context
         for token in tokens:
             context = browser.new_context(**PHONE, locale="zh-CN")  # type: ignore[arg-type]
             page = context.new_page()

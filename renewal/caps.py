@@ -22,6 +22,7 @@ from renewal.models import WeekCap
 from renewal.seconding import NotSet
 from renewal.weeks import monday_of
 from tenants.models import Building, Unit, User
+from tenants.plans import Planned
 
 Key = tuple[int, str]  # building, room type
 Full = Mapping[Key, frozenset[date]]  # the Mondays of the weeks that are full
@@ -32,8 +33,8 @@ State = WeekCap.State
 
 # The lines that hold on a day as in renewal/rates.py, each with the Mondays of its room type's full weeks. Nothing is
 # counted where no cap stands.
-OPEN = f"""
-    with held as ({rates.HOLDING}), capped as (
+OPEN = Planned(f"""
+    with held as ({rates.HOLDING}), capped as materialized (
         select building_id, room_type, renewal_cap(building_id, room_type) as most
         from (select distinct building_id, room_type from held) kind
         where exists (
@@ -52,7 +53,7 @@ OPEN = f"""
     )
     select held.*, filled.mondays from held left join filled using (building_id, room_type)
     order by building_id, room_type, term_months, free_months
-"""  # noqa: S608 - one query of ours within another
+""")  # noqa: S608 - one query of ours within another
 ENDINGS = """
     select building_id, room_type, renewal_monday(last_day), count(*)
     from renewal_endings()
@@ -68,11 +69,9 @@ def published(day: date, *, buildings: Collection[int]) -> tuple[dict[Key, tuple
     """The lines that hold for a signature on `day`, as `rates.on`, and the weeks that are full; in one query."""
     lines: dict[Key, list[offers.Rate]] = {}
     full: dict[Key, frozenset[date]] = {}
-    with connection.cursor() as cursor:
-        cursor.execute(OPEN, {"day": day, "buildings": list(buildings)})
-        for building, room_type, *line, mondays in cursor.fetchall():
-            lines.setdefault((building, room_type), []).append(offers.Rate(*line))
-            full[building, room_type] = frozenset(mondays or ())
+    for building, room_type, *line, mondays in OPEN.rows({"day": day, "buildings": list(buildings)}):
+        lines.setdefault((building, room_type), []).append(offers.Rate(*line))
+        full[building, room_type] = frozenset(mondays or ())
     return {key: tuple(rates) for key, rates in lines.items()}, full
 
 

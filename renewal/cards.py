@@ -11,12 +11,11 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from django.db import connection
-
 from renewal import caps, offers
 from renewal.models import Case
 from tenants import perksums, rows
 from tenants.models import Lease, Perk
+from tenants.plans import Planned
 
 OTHER_ROOMS = 3
 
@@ -26,7 +25,7 @@ OTHER_ROOMS = 3
 # before cheaper ones, the nearest rent first. Which of several alike is drawn by lot, the same at every look, so that
 # not all neighbours are shown the one room; one that is kept for somebody else at this moment (renewal/holds.py) is
 # drawn only where all of its type are.
-VACANT = """
+VACANT = Planned("""
     with wanted as (
         select l.id as lease_id, l.unit_id, own.building_id, own.list_rent, l.last_day + 1 as first_day
         from tenants_lease l join tenants_unit own on own.id = l.unit_id
@@ -86,7 +85,7 @@ VACANT = """
     from near
     where case when %(named)s then code = any(%(units)s::text[]) else place = 1 and nth <= %(most)s end
     order by lease_id, list_rent < own_rent, abs(list_rent - own_rent), code
-"""
+""")
 _PERKS = rows.Joined("tenants_perk perk", perk=Perk)
 OFFERED = """
     perk.is_choice and (perk.stock is null or perk.stock > 0)
@@ -183,29 +182,27 @@ def _others(
         return {}, {}
     rooms: dict[int, list[offers.Room]] = {}
     kept: dict[int, list[offers.Held]] = {}
-    with connection.cursor() as cursor:
-        cursor.execute(
-            VACANT,
-            {
-                "leases": [lease.pk for lease in leases],
-                "today": today,
-                "now": now,
-                "gone": [str(state) for state in GONE],
-                "types": types,
-                "named": only is not None,
-                "units": units,
-                "most": OTHER_ROOMS,
-            },
-        )
-        for lease_id, code, room_type, area, floor, list_rent, building_id, until, free_from in cursor.fetchall():
-            if only is not None and code not in only.get(lease_id, ()):
-                continue
-            if until is not None:
-                kept.setdefault(lease_id, []).append(offers.Held(code, room_type, area, floor, until))
-            else:
-                lines = published[building_id, room_type]
-                room = offers.Room(code, room_type, area, floor, deposit=list_rent, rates=lines, free_from=free_from)
-                rooms.setdefault(lease_id, []).append(room)
+    found = VACANT.rows(
+        {
+            "leases": [lease.pk for lease in leases],
+            "today": today,
+            "now": now,
+            "gone": [str(state) for state in GONE],
+            "types": types,
+            "named": only is not None,
+            "units": units,
+            "most": OTHER_ROOMS,
+        }
+    )
+    for lease_id, code, room_type, area, floor, list_rent, building_id, until, free_from in found:
+        if only is not None and code not in only.get(lease_id, ()):
+            continue
+        if until is not None:
+            kept.setdefault(lease_id, []).append(offers.Held(code, room_type, area, floor, until))
+        else:
+            lines = published[building_id, room_type]
+            room = offers.Room(code, room_type, area, floor, deposit=list_rent, rates=lines, free_from=free_from)
+            rooms.setdefault(lease_id, []).append(room)
     return rooms, kept
 
 

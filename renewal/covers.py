@@ -5,15 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db import connection
-
 from renewal import proposals
 from renewal.models import Case
 from tenants import links
 from tenants.models import Link
+from tenants.plans import Planned
 
 # One row leads to one row: said so, the database has no order of joins to weigh, which takes longer than the reading.
-FOUND = """
+FOUND = Planned("""
     select link.id, link.purpose, link.revoked_at, link.expires_at, (
         select (
             select (select b.name from tenants_building b where b.id = u.building_id)
@@ -22,7 +21,7 @@ FOUND = """
     ), (select c.state from renewal_case c where c.lease_id = link.lease_id)
     from tenants_link link
     where link.token_hash = %(hash)s and link.purpose = any(%(purposes)s)
-"""
+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +38,7 @@ def find(token: str, *, now: datetime) -> Cover:
     """The cover of the live link of this token. Raises as `links.find`; changes nothing."""
     if not links.TOKEN.fullmatch(token):
         raise links.Unknown
-    with connection.cursor() as cursor:
-        cursor.execute(FOUND, {"hash": links.hash_of(token), "purposes": links.beside(Link.Purpose.PROPOSAL)})
-        row = cursor.fetchone()
+    row = FOUND.row({"hash": links.hash_of(token), "purposes": links.beside(Link.Purpose.PROPOSAL)})
     if row is None:
         raise links.Unknown
     link, purpose, revoked_at, expires_at, building, state = row

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 from django.db.models import QuerySet, Value
 from django.db.models.functions import Greatest
 
@@ -19,15 +19,16 @@ from renewal import proposals, quotes
 from renewal.models import Hold, Proposal
 from tenants import clock, leases
 from tenants.models import Lease, Unit
+from tenants.plans import Planned
 
 WITHIN = timedelta(days=1)  # `Hold.MOST` of it may be held
 # The living ones (`_living`) of %(lease)s.
-KEPT = """
+KEPT = Planned("""
     select u.code, h.until
     from renewal_hold h join renewal_proposal p on p.id = h.proposal_id join tenants_unit u on u.id = h.unit_id
     where p.lease_id = %(lease)s and h.until > %(now)s
     order by h.until
-"""
+""")
 
 
 @transaction.atomic
@@ -69,9 +70,7 @@ def keep(proposal: Proposal, unit: str, *, now: datetime) -> Hold | None:
 
 def of(proposal: Proposal, *, now: datetime) -> dict[str, datetime]:
     """Until when which rooms (by their codes) are kept for the proposal's lease at `now`."""
-    with connection.cursor() as cursor:
-        cursor.execute(KEPT, {"lease": proposal.lease_id, "now": now})
-        return dict(cursor.fetchall())
+    return dict(KEPT.rows({"lease": proposal.lease_id, "now": now}))
 
 
 def let_go(lease: Lease, why: Hold.Over, *, now: datetime) -> None:

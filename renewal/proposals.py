@@ -11,7 +11,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Exists, OuterRef
 from django.db.models.functions import Coalesce
 
@@ -20,6 +20,7 @@ from renewal import cards, cases, heldback, leading, offers, story, year
 from renewal.models import Case, Proposal
 from tenants import consents, links, rows
 from tenants.models import Lease, LeaseTenant, Link, Tenant
+from tenants.plans import Planned
 
 # Whoever declined may come back, and whoever stays on without a new term may still sign one.
 OPEN = cases.UNDECIDED | {Case.State.HOLDOVER}
@@ -34,7 +35,7 @@ CLOSED = {
 # What stands against a renewal of %(lease)s at %(now)s: the case's state (none: no case), whether a lease follows,
 # whether a round waits (as in renewal/rounds.py), whether a batch holds it back (as in renewal/heldback.py), and
 # whether staff have confirmed that %(person)s leaves while a flatmate stays.
-AGAINST = """
+AGAINST = Planned("""
     select c.state,
         exists (select from tenants_lease later where later.renews_id = lease.id and later.state <> 'void'),
         exists (
@@ -51,7 +52,7 @@ AGAINST = """
                 and coalesce(t.merged_into_id, t.id) = %(person)s
         )
     from (select %(lease)s::bigint as id) lease left join renewal_case c on c.lease_id = lease.id
-"""
+""")
 _PROPOSALS = rows.Joined("renewal_proposal proposal", proposal=Proposal)
 
 
@@ -222,9 +223,7 @@ class _Asked:
 
 def _asked(lease: Lease, tenant: Tenant | None = None, *, now: datetime) -> _Asked:
     facts = {"lease": lease.pk, "person": _person(tenant) if tenant else None, "now": now}
-    with connection.cursor() as cursor:
-        cursor.execute(AGAINST, facts)
-        state, is_followed, waits, is_held_back, is_leaving = cursor.fetchone()
+    ((state, is_followed, waits, is_held_back, is_leaving),) = AGAINST.rows(facts)
     if state is None:
         closed = "not_yet"
     elif state in CLOSED:

@@ -19,6 +19,7 @@ from connectors.records import AliasSource, BadRecord, ConsentRecord, OptOutReco
 from connectors.runs import Counts
 from tenants import features, identity, recalling
 from tenants.models import Consent, GeneralChoice, Tenant
+from tenants.plans import Planned
 
 MARKETING = Consent.Purpose.MARKETING
 ANY = "any"
@@ -111,6 +112,8 @@ WORDING_SQL = """
         SELECT FROM tenants_tenant chose
         WHERE (chose.id = %(person)s OR chose.merged_into_id = %(person)s) AND chose.general_version)
 """.format(agreed=CURRENT_OF_ONE_SQL.format(purpose=f"'{Consent.Purpose.PROFILING}'", person="%(person)s"))  # noqa: S608
+
+_WORDING = Planned(WORDING_SQL)
 
 # The line that holds for each purpose on each of %(channels)s, of the rows %(rows)s of one person.
 STANDING_SQL = """
@@ -208,9 +211,7 @@ class Wording:
 
 def wording(tenant: Tenant) -> Wording:
     """How the person may be spoken to, as the ledger and their choice stand."""
-    with connection.cursor() as cursor:
-        cursor.execute(WORDING_SQL, {"channel": ANY, "person": person_of(tenant)})
-        return Wording(*cursor.fetchone())
+    return Wording(*_WORDING.rows({"channel": ANY, "person": person_of(tenant)})[0])
 
 
 def chose_general(tenant: Tenant) -> bool:

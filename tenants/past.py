@@ -26,7 +26,7 @@ from typing import Any
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 
-from tenants import clock, history
+from tenants import clock, history, plans
 
 RECORDED, HAPPENED = "recorded", "happened"
 
@@ -283,6 +283,7 @@ def world(at: datetime, *, basis: str = RECORDED) -> Iterator[World]:
             # Compiling these statements takes longer than running them.
             cursor.execute("SET LOCAL jit = off")
         try:
-            yield World(at, basis=basis)
+            with plans.unplanned():
+                yield World(at, basis=basis)
         finally:
             transaction.set_rollback(True)

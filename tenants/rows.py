@@ -1,7 +1,7 @@
 """Whole rows of several models by a statement written here by hand: what `select_related` finds, without its price.
 
-Django puts such a query together anew at every look, which takes many times as long as the database does. For what
-each page under /r/ asks, and for nothing else.
+Django puts such a query together anew at every look, which takes many times as long as the database does; the database
+plans it once (tenants/plans.py). For what each page under /r/ asks, and for nothing else.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from typing import Any
 from django.db import connection
 from django.db.models import Model
 
+from tenants.plans import Planned
+
 
 class Joined:
     """The models of a join by their names in it: `Joined("a JOIN b ON …", a=A, b=B)`."""
@@ -19,6 +21,7 @@ class Joined:
     def __init__(self, source: str, **models: type[Model]) -> None:
         self._parts = [(name, model, model._meta.concrete_fields) for name, model in models.items()]
         columns = [f'{name}."{field.column}"' for name, _model, fields in self._parts for field in fields]
+        self._planned: dict[str, Planned] = {}
         self._asked = f"SELECT {', '.join(columns)} FROM {source} WHERE "  # noqa: S608
 
     def one(self, where: str, facts: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -27,9 +30,8 @@ class Joined:
 
     def all(self, where: str, facts: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Of each row for which `where` holds, the instances by name; of an outer join's missing row, None."""
-        with connection.cursor() as cursor:
-            cursor.execute(self._asked + where, facts)
-            return [self._found(row) for row in cursor.fetchall()]
+        planned = self._planned.get(where) or self._planned.setdefault(where, Planned(self._asked + where))
+        return [self._found(row) for row in planned.rows(facts)]
 
     def _found(self, row: Sequence[Any]) -> dict[str, Any]:
         found: dict[str, Any] = {}

@@ -312,7 +312,7 @@ def test_without_a_cap_nothing_is_counted(django_assert_num_queries: Any) -> Non
         _lines, full = caps.published(TODAY, buildings=[here])
     assert set(full.values()) == {frozenset()}
     with connection.cursor() as cursor:
-        cursor.execute("explain (analyze, timing off) " + caps.OPEN, {"day": TODAY, "buildings": [here]})
+        cursor.execute("explain (analyze, timing off) " + caps.OPEN.sql, {"day": TODAY, "buildings": [here]})
         plan = [row for (row,) in cursor.fetchall() if "tenants_lease" in row]
     assert plan
     assert all("never executed" in row for row in plan), plan
