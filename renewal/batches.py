@@ -325,15 +325,17 @@ def _prepare(leases: Collection[int], *, today: date, now: datetime) -> None:
 
 
 def card_version(buildings: Collection[int], *, today: date) -> dict[str, Any]:
-    """The card of these buildings on a day: how many lines hold, the bands, and a digest of every figure of both."""
+    """The card of these buildings on a day: how many lines hold, the bands, the weekly caps, and a digest of it all."""
     held = Rate.objects.filter(building__in=buildings, signed_from__lte=today, signed_to__gte=today).order_by("pk")
     published = [[*row] for row in held.values_list("pk", "monthly_rent", "signed_to")]
     standing = sorted([band.pk, str(band.lowest), str(band.highest)] for band in bands.standing(buildings).values())
-    said = json.dumps([published, standing], default=str)
+    of_week = sorted([cap.pk, cap.most] for cap in caps.standing(buildings).values())
+    said = json.dumps([published, standing, of_week], default=str)
     return {
         "day": today.isoformat(),
         "lines": len(published),
         "bands": [pk for pk, *_rest in standing],
+        "caps": [pk for pk, _most in of_week],
         "digest": hashlib.sha256(said.encode()).hexdigest(),
     }
 

@@ -12,6 +12,7 @@ from django.db import transaction
 from renewal import (
     agreement,
     certificates,
+    earlier,
     errands,
     holds,
     leading,
@@ -48,7 +49,7 @@ class NotThere(Exception):
 class Earlier:
     """Moving before the present lease ends, on a day between the first on which one could and the first of the term."""
 
-    move: offers.Early
+    move: earlier.Early
     first: date
     last: date
 
@@ -179,9 +180,9 @@ def choose(link: Link, choice: offers.Choice, *, today: date, now: datetime, mov
 
 def _earlier(quote: offers.Quote, card: offers.Card, move_on: date | None, *, today: date) -> Earlier | None:
     """Moving on the day nearest to the wanted one; on the earliest if none is wanted."""
-    first = offers.earliest(quote, card, today=today)
+    first = earlier.earliest(quote, card, today=today)
     day = min(max(move_on or first, first), card.first_day - timedelta(days=1))
-    move = offers.early_move(quote, card, today=today, move_on=day) if day >= first else None
+    move = earlier.early_move(quote, card, today=today, move_on=day) if day >= first else None
     return Earlier(move, first, card.first_day - timedelta(days=1)) if move else None
 
 

@@ -16,7 +16,7 @@ from django.core import signing
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from renewal import cards, offers, proposals
+from renewal import cards, earlier, offers, proposals
 from renewal.models import Proposal
 from tenants import clock
 from tenants.models import Lease
@@ -191,7 +191,7 @@ def _said(token: str) -> dict[str, Any]:
 
 def of_lease(
     reference: str, choice: offers.Choice, *, day: date, move_on: date | None = None
-) -> tuple[offers.Quote, offers.Early | None]:
+) -> tuple[offers.Quote, earlier.Early | None]:
     """What a choice costs the lease with this contract number or id, if signed on `day`; and moving earlier, by day.
 
     Any vacant room of the building may be asked for, not only those shown. Raises `UnknownLease`,
@@ -206,7 +206,7 @@ def of_lease(
     only = {lease.pk: {choice.unit}} if choice.unit else None
     card = cards.build([lease], today=day, only=only)[lease.pk]
     quote = offers.price(choice, card)
-    return quote, offers.early_move(quote, card, today=day, move_on=move_on)
+    return quote, earlier.early_move(quote, card, today=day, move_on=move_on)
 
 
 def as_plain(quote: offers.Quote) -> dict[str, Any]:
@@ -223,7 +223,7 @@ def as_data(quote: offers.Quote) -> dict[str, Any]:
     return data
 
 
-def early_as_data(early: offers.Early) -> dict[str, Any]:
+def early_as_data(early: earlier.Early) -> dict[str, Any]:
     """What moving earlier costs, as a quote is shown."""
     data: dict[str, Any] = cards.plain(early)
     data["name"] = gettext("Moving on %(day)s: the difference by day") % {"day": data["first_day"]}

@@ -24,6 +24,7 @@ from tenants.models import Building, Lease, Message
 from tests.letter import opened
 from tests.makers import NOW, TODAY, make_building, make_lease, make_playbook, make_tenant, make_unit, make_user
 from tests.test_access import member
+from tests.test_caps import make_cap
 from tests.test_playbook_gate import day, decision, run
 from tests.test_rate_card import as_, make_band, make_rate, text
 
@@ -178,6 +179,10 @@ def test_all_are_ticked_and_one_click_prepares_them(building: Building) -> None:
     shown = text(client.get(f"{ALL}{batch.pk}/"))
     assert "批准 2 份建议书，其中例外 0 份" in shown
     assert batch.card["digest"][:12] in shown
+    assert "条每周上限" not in shown
+    batch.card["caps"] = [1, 2]
+    batch.save()
+    assert "，2 条每周上限" in text(client.get(f"{ALL}{batch.pk}/"))
     assert f"{ALL}{batch.pk}/" in text(client.get(ALL))
 
 
@@ -201,10 +206,13 @@ def test_the_version_of_the_card_changes_with_every_figure_of_it(building: Build
         lambda: make_rate(building, "4000", term_months=6),
         lambda: Rate.objects.filter(term_months=6).update(signed_to=TODAY),
         lambda: make_band(building),
+        lambda: make_cap(3),
+        lambda: make_cap(4, decided_at=NOW + timedelta(days=1)),
     ):
         change()
         seen.add(batches.card_version([building.pk], today=TODAY)["digest"])
-    assert len(seen) == 4
+    assert len(seen) == 6
+    assert len(batches.card_version([building.pk], today=TODAY)["caps"]) == 1
     make_rate(make_building("B2"), "1")
     assert batches.card_version([building.pk], today=TODAY)["digest"] in seen
 

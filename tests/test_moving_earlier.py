@@ -21,8 +21,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from renewal import cards, offers
+from renewal.earlier import Part, by_day, early_move
 from renewal.models import Case, Signature
-from renewal.offers import Choice, Part, by_day, early_move, price
+from renewal.offers import Choice, price
 from tenants import clock
 from tests.letter import ask_price, make_letter, opened, sign_it
 from tests.makers import NOW, TODAY, make_building, make_lease, make_tenant, make_unit

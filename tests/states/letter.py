@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from playwright.sync_api import expect
 
-from renewal.models import Case, Code, Rate
+from renewal.models import Case, Code, Proposal, Rate
 from tenants import links
 from tenants.models import LeaseTenant, Link
 from tests.letter import digits_of
@@ -218,4 +218,5 @@ def cotenant(visit: Visit) -> None:
 @state("为什么是这个价")
 def certificate(visit: Visit) -> None:
     visit.open()
+    Proposal.objects.update(lead={"term_months": 12, "free_months": 0, "above_percent": 3})
     visit.page.goto("/r/letter/certificate")
