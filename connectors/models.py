@@ -22,7 +22,7 @@ class Run(models.Model):
         indexes = [models.Index(fields=["source", "-started_at"], name="run_source_started")]
 
     def __str__(self) -> str:
-        return f"{self.source} {self.name}"
+        return self.name
 
 
 class Refusal(models.Model):

@@ -20,15 +20,15 @@ from unfold.contrib.filters.admin.dropdown_filters import DropdownFilter
 from unfold.decorators import display
 
 from connectors.records import AliasSource
-from renewal import kpis, phrases
+from renewal import days, kpis, phrases
 from renewal.contracts import DECIDES
 from renewal.models import Case, CaseChange, FilingTask, KpiDay, Rate, Round, Seat, Signature
 from renewal.sources import NAMES
 from tenants import clock
 from tenants.access import SEES_PEOPLE, Role, masked
 from tenants.attributes import ALIASES
-from tenants.desk import HQ, Desk, MomentFilter, Within, name_columns, state
-from tenants.models import ContractDecision, WaitingContract, WaitingEvent
+from tenants.desk import HQ, Desk, MomentFilter, Within, by_words, name_columns, said, state
+from tenants.models import ContractDecision, JobRun, WaitingContract, WaitingEvent
 from tenants.waiting import ALSO
 
 name_columns(apps.get_models())  # this room's lists come last, so every model is there
@@ -189,7 +189,7 @@ class WaitingEventDesk(Desk):
     """What happened to somebody not known yet: it finds its tenant when one of its aliases is learnt."""
 
     list_display = ("what", "whose", "shown_source", "at", "recorded_at")
-    list_filter = ("source",)
+    list_filter = (by_words("source", _("source"), NAMES),)
     search_fields = ("who_ref", "source_id")
     ordering = ("-recorded_at", "-pk")
     seen_by = HQ
@@ -206,11 +206,11 @@ class WaitingEventDesk(Desk):
     @display(description=_("whose"), ordering="who_ref")
     def whose(self, event: WaitingEvent) -> str:
         ref = masked(event.who_ref) if event.who_source == AliasSource.PHONE else event.who_ref
-        return f"{ALIASES.get(event.who_source, event.who_source)} {ref}"
+        return f"{said(ALIASES, event.who_source)} {ref}"
 
     @display(description=_("source"), ordering="source")
     def shown_source(self, event: WaitingEvent) -> str:
-        return str(dict(NAMES).get(event.source, event.source))  # type: ignore[call-overload]
+        return said(NAMES, event.source)
 
 
 def _to(page: str, pk: int | None, text: str) -> SafeString:
@@ -336,3 +336,20 @@ class KpiDayDesk(Desk):
     def rate(self, row: KpiDay) -> str:
         share = row.figures["renewal"]["season"]["decided"]
         return "–" if share["rate"] is None else f"{share['rate']:.1%} (n {share['n']})"
+
+
+@admin.register(JobRun)
+class JobRunDesk(Desk):
+    list_display = ("shown_job", "period", "started_at", "finished_at", "shown_stage", "error")
+    ordering = ("-started_at", "-pk")
+    seen_by = HQ
+    fields = ("shown_job", "period", "started_at", "finished_at", "shown_stage", "counts", "error")
+    readonly_fields = ("shown_job", "shown_stage")
+
+    @display(description=_("job"), ordering="job")
+    def shown_job(self, run: JobRun) -> str:
+        return said({days.JOB: _("daily run")}, run.job)
+
+    @display(description=_("stage"), ordering="stage")
+    def shown_stage(self, run: JobRun) -> str:
+        return str(next((_(stage.title) for stage in days.STAGES if stage.name == run.stage), run.stage))

@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any
 
 from django.utils.translation import gettext as _
-from django.utils.translation import pgettext
 
 from campaigns.models import Enrolment, Push
 from connectors import channels
@@ -61,7 +60,7 @@ def _messages(message: Message, attempts: list[Attempt]) -> list[dict[str, Any]]
     for each in attempts:
         found.append(_moment(each.started_at, _("handed to %(channel)s") % {"channel": channels.title(each.channel)}))
         if each.finished_at:
-            answer = " · ".join(filter(None, [outcome_name(each.outcome), each.provider_ref, each.detail]))
+            answer = " · ".join(filter(None, [channels.outcome_name(each.outcome), each.provider_ref, each.detail]))
             title = _("%(channel)s answered") % {"channel": channels.title(each.channel)}
             found.append(_moment(each.finished_at, title, answer, HUES.get(each.outcome, "waiting")))
     for receipt in Receipt.objects.filter(message=message):
@@ -101,21 +100,6 @@ def _signed(successor: Lease | None) -> list[dict[str, Any]]:
 
 
 HUES = {"accepted": "signed", "unknown": "alarm", "failed": "alarm", "no_recipient": "alarm", "stop": "alarm"}
-
-
-def outcome_name(code: str) -> str:
-    """An attempt's outcome in words; what has no word stays as the channel's interface has it."""
-    names = {
-        "accepted": pgettext("message", "accepted"),
-        "not_sent": _("certainly not sent"),
-        "no_recipient": _("nobody to be reached there"),
-        "opted_out": _("the person refuses this channel"),
-        "slow_down": _("asked us to slow down"),
-        "stop": _("takes nothing of ours"),
-        "failed": _("failed"),
-        "unknown": _("unknown"),
-    }
-    return str(names.get(code, code))
 
 
 def _at(moment: datetime) -> str:

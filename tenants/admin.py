@@ -17,36 +17,46 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownF
 from unfold.decorators import display
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
+from connectors import channels
 from connectors.models import Refusal, Run
 from tenants import admin_inbound as admin_inbound  # its lists register themselves
 from tenants import clock
 from tenants.access import Role
-from tenants.desk import HQ, Desk, MomentFilter, Within, may_run_the_house, state
+from tenants.desk import HQ, Desk, MomentFilter, Within, by_words, may_run_the_house, said, state
 from tenants.models import (
     Announcement,
     Attempt,
     Building,
-    JobRun,
     Membership,
     Message,
     Staff,
     User,
 )
+from tenants.vocabulary import FACILITIES, SKILLS
 
 admin.site.unregister(Group)  # what a person may do follows from memberships
 
 
 class AttemptInline(Within):
     model = Attempt
-    fields = ("number", "channel", "outcome", "provider_ref", "detail", "started_at", "finished_at")
+    fields = ("number", "by", "came_to", "provider_ref", "detail", "started_at", "finished_at")
+    readonly_fields = ("by", "came_to")
     ordering = ("number",)
+
+    @display(description=_("channel"))
+    def by(self, attempt: Attempt) -> str:
+        return channels.title(attempt.channel)
+
+    @display(description=_("outcome"))
+    def came_to(self, attempt: Attempt) -> str:
+        return channels.outcome_name(attempt.outcome)
 
 
 @admin.register(Message)
 class MessageDesk(Desk):
     """Everything sent. The outbox is the only writer."""
 
-    list_display = ("text", "recipient", "klass", "shown_state", "reason", "channel", "created_at", "sent_at")
+    list_display = ("text", "recipient", "klass", "shown_state", "reason", "by", "created_at", "sent_at")
     list_filter = (
         ("state", ChoicesDropdownFilter),
         ("klass", ChoicesDropdownFilter),
@@ -59,9 +69,14 @@ class MessageDesk(Desk):
     building_path = "lease__unit__building"
     inlines = (AttemptInline,)
     fields = (
-        "key", "klass", "tenant", "lease", "channel", "text", "claims", "state", "reason", "not_before", "deadline",
+        "key", "klass", "tenant", "lease", "by", "text", "claims", "state", "reason", "not_before", "deadline",
         "attempt", "created_at", "sent_at", "changed_at",
     )  # fmt: skip
+    readonly_fields = ("by",)
+
+    @display(description=_("channel"), ordering="channel")
+    def by(self, message: Message) -> str:
+        return channels.title(message.channel)
 
     @display(description=_("to"))
     def recipient(self, message: Message) -> str:
@@ -85,13 +100,17 @@ class BuildingDesk(Desk):
 class AnnouncementDesk(Desk):
     """Facts that messages may claim; a withdrawn one stops every message that claims it."""
 
-    list_display = ("text", "building", "topic", "on", "until", "owner", "withdrawn_at")
+    list_display = ("text", "building", "about", "on", "until", "owner", "withdrawn_at")
     list_filter = (("building", RelatedDropdownFilter),)
     list_select_related = ("building", "owner")
     ordering = ("-on", "-pk")
     building_path = "building"
     changed_by = added_by = frozenset({Role.HQ, Role.MANAGER})
     fields = ("building", "code", "topic", "text", "on", "until", "withdrawn_at")
+
+    @display(description=_("topic"), ordering="topic")
+    def about(self, announcement: Announcement) -> str:
+        return said(FACILITIES, announcement.topic)
 
     def save_model(self, request: HttpRequest, obj: Announcement, form: forms.ModelForm[Any], change: bool) -> None:
         if not change:
@@ -154,21 +173,17 @@ class MembershipDesk(Desk):
 class StaffDesk(Desk):
     """Working facts, which come from the list of staff. Where to reach somebody in WeCom may be put right here."""
 
-    list_display = ("name", "user", "phone", "wecom_id", "skills", "shift")
+    list_display = ("name", "user", "phone", "wecom_id", "able", "shift")
     list_select_related = ("user",)
     search_fields = ("name", "phone", "user__username", "wecom_id")
     ordering = ("user__username", "pk")
     seen_by = changed_by = HQ
-    fields = ("name", "user", "phone", "skills", "shift", "wecom_id")
-    readonly_fields = ("name", "user", "phone", "skills", "shift")
+    fields = ("name", "user", "phone", "able", "shift", "wecom_id")
+    readonly_fields = ("name", "user", "phone", "able", "shift")
 
-
-@admin.register(JobRun)
-class JobRunDesk(Desk):
-    list_display = ("job", "period", "started_at", "finished_at", "stage", "error")
-    ordering = ("-started_at", "-pk")
-    seen_by = HQ
-    fields = ("job", "period", "started_at", "finished_at", "stage", "counts", "error")
+    @display(description=_("skills"), ordering="skills")
+    def able(self, person: Staff) -> str:
+        return " · ".join(said(SKILLS, skill) for skill in person.skills)
 
 
 SOURCES = {
@@ -202,15 +217,16 @@ class RunDesk(Desk):
         "started_at",
         "finished_at",
     )
-    list_filter = ("source", ("started_at", MomentFilter))
+    list_filter = (by_words("source", _("source"), SOURCES), ("started_at", MomentFilter))
     search_fields = ("name",)
     ordering = ("-started_at", "-pk")
     seen_by = HQ
-    fields = ("source", "name", "received", "accepted", "duplicate", "rejected", "started_at", "finished_at")
+    fields = list_display
+    readonly_fields = ("shown_source",)
 
     @display(description=_("source"), ordering="source")
     def shown_source(self, run: Run) -> str:
-        return str(SOURCES.get(run.source, run.source))
+        return said(SOURCES, run.source)
 
 
 @admin.register(Refusal)
@@ -218,15 +234,16 @@ class RefusalDesk(Desk):
     """Records that were refused, each with its reason, until they are replayed with success."""
 
     list_display = ("reason", "shown_source", "line", "attempts", "first_seen_at", "resolved_at")
-    list_filter = ("source", ("resolved_at", admin.EmptyFieldListFilter))
+    list_filter = (by_words("source", _("source"), SOURCES), ("resolved_at", admin.EmptyFieldListFilter))
     search_fields = ("reason",)
     ordering = ("-first_seen_at", "-pk")
     seen_by = HQ
-    fields = ("source", "run", "line", "reason", "raw", "attempts", "first_seen_at", "resolved_at")
+    fields = ("shown_source", "run", "line", "reason", "raw", "attempts", "first_seen_at", "resolved_at")
+    readonly_fields = ("shown_source",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).select_related("run")
 
     @display(description=_("source"), ordering="source")
     def shown_source(self, refusal: Refusal) -> str:
-        return str(SOURCES.get(refusal.source, refusal.source))
+        return said(SOURCES, refusal.source)

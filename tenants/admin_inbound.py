@@ -17,7 +17,7 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from connectors.models import InboundKey, Landed
 from tenants import clock, keys, landing
-from tenants.desk import HQ, Desk
+from tenants.desk import HQ, Desk, by_words, said
 
 ADDRESSES = {
     "segment": "/v1/",
@@ -26,6 +26,7 @@ ADDRESSES = {
     "ttlock": "/api/sources/ttlock?key=",
     "touchpoint": "/api/touchpoints/…/links",
 }
+LANDS = {"segment": "Segment", "cloudevents": "CloudEvents", "ttlock": "TTLock", "wechat": _("WeChat")}
 
 
 class NewKey(forms.ModelForm):
@@ -52,7 +53,7 @@ class InboundKeyDesk(Desk):
 
     @display(description=_("kind of sender"), ordering="source")
     def shown_source(self, key: InboundKey) -> str:
-        return str(keys.SENDERS.get(key.source, key.source))
+        return said(keys.SENDERS, key.source)
 
     @display(description=_("key"))
     def shown_key(self, key: InboundKey) -> str:
@@ -92,12 +93,17 @@ class InboundKeyDesk(Desk):
 class LandedDesk(Desk):
     """Calls that landed and are not taken in: for a moment, or, after five tries, until somebody looks."""
 
-    list_display = ("source", "received_at", "attempts", "error")
-    list_filter = ("source", "attempts")
+    list_display = ("shown_source", "received_at", "attempts", "error")
+    list_filter = (by_words("source", _("source"), LANDS), "attempts")
     ordering = ("-received_at", "-pk")
     seen_by = HQ
-    fields = ("source", "received_at", "attempts", "error")
+    fields = ("shown_source", "received_at", "attempts", "error")
+    readonly_fields = ("shown_source",)
     actions = ["try_again"]  # type: ignore[assignment]
+
+    @display(description=_("source"), ordering="source")
+    def shown_source(self, call: Landed) -> str:
+        return said(LANDS, call.source)
 
     @admin.action(description=_("Try again"), permissions=["view"])
     def try_again(self, request: HttpRequest, chosen: QuerySet[Landed]) -> None:

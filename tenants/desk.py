@@ -7,18 +7,20 @@ only writer.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import date, timedelta
 from typing import Any
 
 from django.db.models import Model, QuerySet, Value
 from django.http import HttpRequest
+from django.utils.functional import Promise
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.contrib.filters.admin import RangeDateFilter
+from unfold.contrib.filters.admin.dropdown_filters import DropdownFilter
 
 from tenants import access, clock
 from tenants.access import SEES_PEOPLE, Role
@@ -112,6 +114,28 @@ def name_columns(models: Iterable[type[Model]]) -> None:
         for column in model._meta.fields:
             if column._verbose_name is None:  # type: ignore[attr-defined]
                 column.verbose_name = gettext_lazy(str(column.verbose_name))
+
+
+def said(words: Mapping[Any, Any], code: str) -> str:
+    """What a code is called in the reader's language; one that has no word stays as it is."""
+    return str(words.get(code, code))
+
+
+def by_words(column: str, title: Promise, words: Mapping[Any, Any]) -> type[DropdownFilter]:
+    """A filter for a column of codes, which offers those that occur, in words."""
+
+    class WordsFilter(DropdownFilter):
+        parameter_name = column
+
+        def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+            codes = model_admin.get_queryset(request).order_by(column).values_list(column, flat=True).distinct()
+            return [(code, said(words, code)) for code in codes]
+
+        def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+            return queryset.filter(**{column: self.value()}) if self.value() else queryset
+
+    WordsFilter.title = title
+    return WordsFilter
 
 
 class MomentFilter(RangeDateFilter):

@@ -19,6 +19,8 @@ class Category(models.TextChoices):
     OTHER = "other", _("other")
 
 
+# What a technician can put right.
+SKILLS = dict(Category.choices) | {Category.WATER: _("plumbing")}
 FACILITIES = {
     "gym": _("the gym"),
     "shared_kitchen": _("the shared kitchen"),

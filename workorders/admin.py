@@ -12,14 +12,20 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 from unfold.decorators import display
 
-from tenants.desk import EVERYBODY, Desk, MomentFilter, Within, state
+from tenants.desk import EVERYBODY, Desk, MomentFilter, Within, said, state
+from tenants.vocabulary import CHANNELS
 from workorders.models import Report, WorkOrder
 
 
 class ReportInline(Within):
     model = Report
-    fields = ("reported_at", "channel", "text", "ticket")
+    fields = ("reported_at", "by", "text", "ticket")
+    readonly_fields = ("by",)
     ordering = ("reported_at", "pk")
+
+    @display(description=_("channel"))
+    def by(self, report: Report) -> str:
+        return said(CHANNELS, report.channel)
 
 
 @admin.register(WorkOrder)

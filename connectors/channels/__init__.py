@@ -16,6 +16,7 @@ from typing import ClassVar
 from django.conf import settings
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 from connectors.records import OptOutRecord
 
@@ -170,6 +171,21 @@ def title(name: str) -> str:
         return str(kind(name).title) or name
     except KeyError:
         return name
+
+
+def outcome_name(code: str) -> str:
+    """An attempt's outcome in words; what has no word stays as the channel's interface has it."""
+    names = {
+        "accepted": pgettext("message", "accepted"),
+        "not_sent": _("certainly not sent"),
+        "no_recipient": _("nobody to be reached there"),
+        "opted_out": _("the person refuses this channel"),
+        "slow_down": _("asked us to slow down"),
+        "stop": _("takes nothing of ours"),
+        "failed": _("failed"),
+        "unknown": _("unknown"),
+    }
+    return str(names.get(code, code))
 
 
 def channel(name: str) -> Channel:

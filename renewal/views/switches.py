@@ -27,7 +27,7 @@ def story(request: HttpRequest, pk: int) -> HttpResponse:
     push = _theirs(request, pk)
     state = push.message.state if push.message else ""
     for attempt in (told := pushstory.story(push))["attempts"]:
-        attempt.said = pushstory.outcome_name(attempt.outcome)
+        attempt.said = channels.outcome_name(attempt.outcome)
     context = {
         "title": _("Push"),
         "push": push,
