@@ -14,7 +14,7 @@ from django.db.models import Exists, OuterRef
 from django.utils.translation import gettext as _
 
 from campaigns.models import Push
-from renewal import casebook, facts, notices, offers, people, proposals, spoken
+from renewal import casebook, facts, leading, notices, offers, people, proposals, spoken
 from renewal.cases import LAWFUL
 from renewal.models import Case, CaseChange, Errand, Fact, Notice, Proposal
 from tenants import holdout
@@ -135,7 +135,7 @@ def _proposals(case: Case) -> list[dict[str, Any]]:
             {
                 "proposal": proposal,
                 "card": card,
-                "terms": _terms(card),
+                "terms": _terms(card, leading.choice(proposal.lead)),
                 "links": links.count(),
                 "opened": opened.count(),
                 "proven": opened.exclude(proven_at=None).count(),
@@ -144,10 +144,15 @@ def _proposals(case: Case) -> list[dict[str, Any]]:
     return found
 
 
-def _terms(card: offers.Card) -> list[dict[str, Any]]:
-    """The published lines of each room on the card, one a row."""
+def _terms(card: offers.Card, lead: offers.Choice | None) -> list[dict[str, Any]]:
+    """The published lines of each room on the card, one a row, and which of them the letter begins with."""
     return [
-        {"room": room, "is_own": room is card.own, "rate": rate}
+        {
+            "room": room,
+            "is_own": room is card.own,
+            "is_lead": room is card.own and offers.Choice(rate.term_months, rate.free_months) == lead,
+            "rate": rate,
+        }
         for room in card.rooms
         for rate in sorted(room.rates, key=lambda rate: (rate.term_months, rate.free_months))
     ]

@@ -74,6 +74,21 @@ class Lead:
     weighed: tuple[Weighed, ...]
     horizon: int  # months
 
+    @property
+    def more(self) -> float:
+        """Yuan a month that it is expected to bring more than the lowest-priced line."""
+        return self.line.a_month - self.cheapest.a_month
+
+    @property
+    def dearer(self) -> float:
+        """By what share its average rent is above the lowest."""
+        return float(self.line.average / self.cheapest.average) - 1
+
+    @property
+    def apart(self) -> float:
+        """Its chance of a renewal less that of the lowest-priced line."""
+        return self.line.chance - self.cheapest.chance
+
 
 def choose(
     rates: Collection[Rate],

@@ -10,7 +10,7 @@ from decimal import Decimal
 import pytest
 from django.test import Client
 
-from renewal import leading, proposals
+from renewal import leadboard, leading, proposals
 from renewal.models import Case, CaseChange, Proposal, Rate
 from tenants import clock
 from tenants.models import Lease
@@ -236,8 +236,27 @@ def test_staff_see_where_letters_begin_and_why(year: None) -> None:
     assert plain.startswith(" 2025-12 2 18 个月")
     assert "2027-06 到期；那时房间平均空 30 天" in plain
     assert plain.count("24 个月") == 1  # the lowest-priced line beside it
+    found = leadboard.board(building, today=TODAY, now=NOW).types["朝南一居"][0].lead
+    rent, lowest = Decimal(3650), Decimal(3640)
+    assert f"预计每月比最低价一档多 {found.more:,.0f} 元：租金高 {rent / lowest - 1:.1%}，" in plain
+    assert f"续签率 −{-100 * found.apart:.1f} 个百分点" in plain
+    assert found.more == pytest.approx(found.line.a_month - found.cheapest.a_month)
     assert "超过上限" in page
     assert page.count("信从这里开始") == 1
+
+
+def test_the_page_of_a_case_marks_where_its_letter_begins(year: None) -> None:
+    publish(make_building(), {"朝南一居": CHEAP_LONG})
+    link, _token = make_letter()
+    proposals.prepare(today=TODAY, now=NOW)
+    client = as_(make_user("mei", is_superuser=True))
+    page = text(client.get(f"/admin/case/{Case.objects.get(lease=link.lease).pk}/"))
+    rows = re.findall(r'<tr><th scope="row">.*?</tr>', page, re.DOTALL)
+    assert [re.sub("<[^>]+>| ", "", row) for row in rows if "信从这里开始" in row] == [
+        "本房18个月租期信从这里开始3,650.00"
+    ]
+    Proposal.objects.update(lead={})
+    assert "信从这里开始" not in text(client.get(f"/admin/case/{Case.objects.get(lease=link.lease).pk}/"))
 
 
 def test_a_house_of_which_little_is_known_says_so() -> None:
