@@ -253,7 +253,7 @@ def test_the_page_of_a_case_marks_where_its_letter_begins(year: None) -> None:
     page = text(client.get(f"/admin/case/{Case.objects.get(lease=link.lease).pk}/"))
     rows = re.findall(r'<tr><th scope="row">.*?</tr>', page, re.DOTALL)
     assert [re.sub("<[^>]+>| ", "", row) for row in rows if "信从这里开始" in row] == [
-        "本房18个月租期信从这里开始3,650.00"
+        "现住房间18个月信从这里开始3,650.00"
     ]
     Proposal.objects.update(lead={})
     assert "信从这里开始" not in text(client.get(f"/admin/case/{Case.objects.get(lease=link.lease).pk}/"))
