@@ -77,7 +77,8 @@ class PushDesk(Desk):
     list_select_related = ("tenant", "lease__unit", "said", "message")
     ordering = ("-created_at", "-pk")
     building_path = "lease__unit__building"
-    fields = ("lease", "tenant", "said", "state", "reason", "due_on", "created_at", "message")
+    fields = ("lease", "tenant", "wording", "state", "reason", "due_on", "created_at", "message")
+    readonly_fields = ("wording",)
 
     @display(description=_("wording"), ordering="said__text")
     def wording(self, push: Push) -> str:

@@ -128,6 +128,8 @@ def sentence(rule: Rule | None) -> str:
 
 def sentences(rule: Rule | None) -> dict[str, str]:
     """The rule in Chinese and in English."""
+    if rule is not None:
+        check(rule)  # here, so that what is wrong is said in the reader's language
     said = {}
     for language, code in (("zh", "zh-hans"), ("en", "en")):
         with override(code):

@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 from unfold.decorators import display
@@ -78,7 +79,7 @@ class MessageDesk(Desk):
     def by(self, message: Message) -> str:
         return channels.title(message.channel)
 
-    @display(description=_("to"))
+    @display(description=pgettext_lazy("a message", "to"))
     def recipient(self, message: Message) -> str:
         return str(message.tenant or message.user or "–")
 

@@ -13,7 +13,18 @@ from django.urls import reverse
 from connectors.models import Landed, Refusal, Run
 from tenants import clock
 from tenants.models import Announcement, Attempt, JobRun, Message, Staff, WaitingEvent
-from tests.makers import NOW, TODAY, make_building, make_tenant, make_unit, make_user
+from tests.makers import (
+    NOW,
+    TODAY,
+    first_step,
+    make_building,
+    make_lease,
+    make_playbook,
+    make_push,
+    make_tenant,
+    make_unit,
+    make_user,
+)
 from workorders.models import Report, WorkOrder
 
 pytestmark = pytest.mark.django_db
@@ -51,7 +62,7 @@ def test_a_message_and_its_attempts_say_their_channel_and_outcome(client: Client
         not_before=NOW, deadline=NOW, created_at=NOW, changed_at=NOW,
     )  # fmt: skip
     Attempt.objects.create(message=message, number=1, channel="phone", outcome="not_sent", started_at=NOW)
-    says(read(client, "tenants_message"), "App 推送", never="jpush")
+    says(read(client, "tenants_message"), "收件人", "App 推送", never="jpush 止")
     says(read(client, "tenants_message", language="en"), "push to the app", never="jpush")
     says(
         read(client, "tenants_message", message.pk),
@@ -67,7 +78,7 @@ def test_a_report_of_a_work_order_says_through_which_channel_it_came(client: Cli
         unit=make_unit(building=make_building()), category="water", fingerprint="f", text="漏水", first_reported_at=NOW
     )
     Report.objects.create(ticket="T1", order=order, channel="group", text="漏水", reported_at=NOW)
-    says(read(client, "workorders_workorder", order.pk), "微信群", never="group")
+    says(read(client, "workorders_workorder", order.pk), "报修记录", "微信群", never="group")
     says(read(client, "workorders_workorder", order.pk, language="en"), "WeChat group", never="group")
 
 
@@ -121,3 +132,14 @@ def test_a_run_of_the_day_names_its_stage(client: Client) -> None:
     run = JobRun.objects.create(job="day", period="2025-12-01", started_at=NOW, stage="hand_over", error="…")
     says(read(client, "tenants_jobrun"), "每日运行", never="day hand_over")
     says(read(client, "tenants_jobrun", run.pk, language="en"), "daily run", "Handing messages over", never="hand_over")
+
+
+def test_the_password_of_an_account_is_spoken_of_in_the_reader_s_language(client: Client) -> None:
+    page = read(client, "tenants_user", make_user().pk)
+    assert "密码不以原文保存" in page
+    assert "Raw passwords" not in page
+
+
+def test_a_push_says_its_words(client: Client) -> None:
+    push = make_push(make_lease(), first_step(make_playbook()))
+    says(read(client, "campaigns_push", push.pk), "信在这里", "到期日", never="服务商时间")

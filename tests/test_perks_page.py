@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -151,6 +152,12 @@ def test_a_new_perk_is_made_once_and_a_second_of_its_code_is_refused() -> None:
         answer = hq.post("/admin/perks/new/", SOUND | {"code": code})
         assert answer.status_code == 422
         assert words in answer.content.decode()
+
+
+def test_the_form_of_a_new_perk_says_what_is_asked() -> None:
+    page = text(staff("hq").get("/admin/perks/new/"))
+    assert "<h2>权益内容</h2>" in page
+    assert re.search(r'name="valid_days"[^>]*placeholder="长期有效"', page)
 
 
 def test_the_tenant_s_page_says_how_each_perk_stands() -> None:

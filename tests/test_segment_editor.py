@@ -28,6 +28,11 @@ def _today() -> None:
     clock.set_to(NOW)
 
 
+def test_what_is_wrong_is_said_in_the_reader_s_language() -> None:
+    assert "“all of these hold” needs a list of at least one condition." in get(client_of("hq"), NEW, "en")
+    assert "“同时符合以下各项”需要至少含一个条件的列表。" in get(client_of("hq", make_building()), NEW)
+
+
 def test_the_rule_of_the_nights_is_built_by_choosing() -> None:
     lin, chen = resident("林晓", "A-0101"), resident("陈雨", "A-0102")
     for days_ago, hour in ((1, 23), (2, 2), (3, 22)):

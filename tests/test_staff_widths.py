@@ -23,14 +23,23 @@ PAGES = (
     "", "tenant/", "tenant/same/", "tenant/{tenant}/", "contract/{lease}/", "sources/", "sources/upload/",
     "sources/quarantine/", "segment/", "segment/new/", "segment/lists/", "segment/{segment}/",
     "segment/{segment}/edit/",
-    "playbook/", "playbook/new/", "playbook/{playbook}/", "rehearsal/", "templates/", "templates/new/", "pushes/",
+    "playbook/", "playbook/new/", "playbook/{playbook}/", "playbook/{playbook}/versions/", "campaigns/segment/",
+    "rehearsal/", "templates/", "templates/new/", "pushes/",
     "experiment/", "experiment/new/",
     "pushes/list/", "pushes/{push}/", "touchpoint/", "touchpoint/new/", "touchpoint/{touchpoint}/?of=clicked",
     "touchpoint/{touchpoint}/edit/", "case/", "case/{case}/", "case/intents/", "renewal/case/",
     "rates/", "rates/term/?building=B1&type=朝南一居&term=12", "rates/waiting/", "rates/weeks/?building=B1&most=3",
+    "rates/leads/?building=B1",
     "batches/",
     "perks/", "perks/new/", "perks/{perk}/", "voucher/", "workorders/workorder/", "tenants/message/",
 )  # fmt: skip
+
+# The cells of which something is cut off, or lies beyond the screen.
+CUT = """[...document.querySelectorAll("#result_list td, .releases td, .pushes__shape, #main h1 > .truncate")].filter(
+    cell => cell.scrollHeight > cell.clientHeight + 1 && getComputedStyle(cell).overflowY === "hidden"
+        || cell.scrollWidth > cell.clientWidth + 1 && getComputedStyle(cell).overflowX === "hidden"
+        || cell.getBoundingClientRect().right > innerWidth
+).map(cell => cell.innerText)"""
 
 
 def test_no_page_of_the_staff_is_wider_than_a_phone(chromium: Browser, live_server: Any) -> None:
@@ -55,6 +64,6 @@ def test_no_page_of_the_staff_is_wider_than_a_phone(chromium: Browser, live_serv
         answer = page.goto("/admin/" + address.format(**ids))
         assert answer
         assert answer.status == 200, address
-        found[address] = page.evaluate("document.documentElement.scrollWidth")
-    assert found == dict.fromkeys(PAGES, 390)
+        found[address] = (page.evaluate("document.documentElement.scrollWidth"), page.evaluate(CUT))
+    assert found == dict.fromkeys(PAGES, (390, []))
     page.close()

@@ -62,6 +62,12 @@ def test_the_list_says_what_is_sent_and_what_waits() -> None:
     assert "27 templates have no approval yet" in get(client, ALL, "en")
 
 
+def test_what_a_field_may_hold_is_said_in_words() -> None:
+    page = get(client_of("hq"), address())
+    for code, word in (("text", "文字"), ("number", "数字"), ("date", "日期"), ("code", "验证码")):
+        assert re.search(rf'<option value="{code}" (selected)?>{word}</option>', page)
+
+
 def test_a_version_is_added_and_the_one_before_stays() -> None:
     client = client_of("hq")
     client.post(address(), typed("save", note="已获批"))

@@ -55,7 +55,7 @@ class Report(models.Model):
 
     class Meta:
         verbose_name = _("report")
-        verbose_name_plural = _("reports")
+        verbose_name_plural = pgettext_lazy("a work order", "reports")
 
     def __str__(self) -> str:
         return self.ticket

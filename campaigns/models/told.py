@@ -229,7 +229,7 @@ class Push(models.Model):
     said = models.ForeignKey(StepVersion, on_delete=models.PROTECT, related_name="+")  # in which version
     cycle = models.CharField(max_length=64, default="1")
     general = models.BooleanField(_("general wording"), default=False, db_default=False)
-    due_on = models.DateField(_("due on"))
+    due_on = models.DateField(pgettext_lazy("push", "due on"))
     held_on = models.DateField(_("held back until"), null=True)  # the last day on which it was
     state = models.CharField(_("state"), max_length=12, choices=State.choices, default=State.PLANNED)
     reason = models.CharField(_("why"), max_length=300)

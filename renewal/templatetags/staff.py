@@ -10,6 +10,7 @@ from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 from connectors import channels
 from renewal import answers, bookwords, phrases, rounds, sources
@@ -195,6 +196,18 @@ def for_so_long(span: timedelta | None) -> str:
 def _half(value: float) -> str:
     rounded = int(value * 2) / 2
     return f"{rounded:g}" if value < 10 else f"{int(value)}"
+
+
+@register.filter
+def field_kind(code: str) -> str:
+    """What may stand in a field of a template; a kind of a provider's that has no word stays as the provider has it."""
+    kinds = {
+        "text": pgettext("a field", "words"),
+        "number": pgettext("a field", "number"),
+        "date": pgettext("a field", "date"),
+        "code": pgettext("message", "code"),
+    }
+    return kinds.get(code, code)
 
 
 @register.filter

@@ -125,7 +125,7 @@ class Attempt(models.Model):
 
     class Meta:
         verbose_name = _("attempt")
-        verbose_name_plural = _("attempts")
+        verbose_name_plural = pgettext_lazy("a message", "attempts")
         constraints = [models.UniqueConstraint(fields=["message", "number"], name="attempt_once")]
         indexes = [models.Index(fields=["channel", "provider_ref"], name="attempt_ref", condition=~Q(provider_ref=""))]
 
