@@ -184,7 +184,7 @@ class StaffDesk(Desk):
 
     @display(description=_("skills"), ordering="skills")
     def able(self, person: Staff) -> str:
-        return " · ".join(said(SKILLS, skill) for skill in person.skills)
+        return " · ".join(said(SKILLS, skill) for skill in person.skills) or "–"
 
 
 SOURCES = {

@@ -84,7 +84,8 @@ def test_a_report_of_a_work_order_says_through_which_channel_it_came(client: Cli
 
 def test_skills_are_said_in_words(client: Client) -> None:
     person = Staff.objects.create(user=make_user(), name="王工", phone="13800000001", skills=["water", "lock"])
-    says(read(client, "tenants_staff"), "水路 · 门锁", never="water lock")
+    Staff.objects.create(user=make_user("hao"), name="郝姐", phone="13800000002", shift="08:00-20:00")
+    says(read(client, "tenants_staff"), "水路 · 门锁", "– 08:00-20:00", never="water lock")
     says(read(client, "tenants_staff", person.pk, language="en"), "plumbing · door lock", never="water lock")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import date, timedelta
 from typing import Any
 
@@ -87,6 +88,7 @@ def test_a_playbook_is_written_by_what_the_pages_offer() -> None:
     assert visit.address == f"{LIST}{book.pk}/draft/"
     visit.go(f"{LIST}{book.pk}/draft/new/")
     visit.press("look", anchor="wave")
+    assert re.search(r'name="ends_from".*?<span>至</span>.*?name="ends_to"', visit.html)
     visit.press("save", text="租约 {last_day}到期。", on="2025-12-20", ends_from="20", ends_to="75")
     visit.go(f"{LIST}{book.pk}/draft/new/")
     visit.press("save", text="您这一年记在这封信里。", anchor="start", days="0")
