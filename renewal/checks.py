@@ -107,6 +107,15 @@ def check_hours(**kwargs: Any) -> list[CheckMessage]:
     return problems
 
 
+@register(Tags.security)
+def check_lead(**kwargs: Any) -> list[CheckMessage]:
+    """The lowest-priced line itself has to be one with which a letter may begin."""
+    if settings.LEAD_ABOVE_PERCENT >= 0:
+        return []
+    problem = f"LEAD_ABOVE_PERCENT={settings.LEAD_ABOVE_PERCENT} leaves no line with which a letter may begin."
+    return [Error(problem, hint="Use 0 or more per cent.", id="renewal.E034")]
+
+
 # What each channel cannot do without, and the address it calls.
 CHANNEL_NEEDS = {
     "sms": ("ALIYUN_SMS_KEY_ID", "ALIYUN_SMS_KEY_SECRET", "ALIYUN_SMS_SIGN", "ALIYUN_SMS_RECEIPTS_SECRET"),

@@ -111,3 +111,11 @@ def test_the_hours_of_messages_are_sane_and_lawful(
     for name, hour in zip(names, hours, strict=True):
         setattr(settings, name, hour)
     assert [(each.id, each.msg) for each in checks.check_hours()] == ([problem] if problem else [])
+
+
+def test_there_is_always_a_line_with_which_a_letter_may_begin(settings: Any) -> None:
+    settings.LEAD_ABOVE_PERCENT = 0
+    assert checks.check_lead() == []
+    settings.LEAD_ABOVE_PERCENT = -1
+    (found,) = checks.check_lead()
+    assert (found.id, found.msg[:23]) == ("renewal.E034", "LEAD_ABOVE_PERCENT=-1 l")
