@@ -1,8 +1,8 @@
 """Which published line a letter begins with: the one with the highest expected income under a fairness cap.
 
 Pure, without Django. The lead is where the sliders stand before anybody has moved them; every other line stays one
-move away, at its published rent. Nothing about a person is read: who lives in a room of the same type and whose lease
-ends on the same day is led with the same line.
+move away, at its published rent. Nothing about a person is read: of one room type in one building, all whose leases
+end on one day and whose letters are prepared on one day are led with the same line.
 
 Every figure here is a forecast under assumptions that are said. Over a horizon of H months (the longest published
 term, two years at the least), with ρ the usual monthly rent (twelve months, none free), r the renewal rate and c(m)

@@ -213,6 +213,10 @@ def test_the_reader_may_see_why_it_begins_there(client: Client, year: None) -> N
     page = client.get("/r/letter/certificate").content.decode()
     assert "滑块没动之前，它停在 18 个月。" in page
     assert "信也写于 2025 年 12 月 1 日的租客" in page
+    assert "高出不超过 3%、又不带免租的几档里" in page
+    Proposal.objects.update(lead={**Proposal.objects.get().lead, "free_months": 1})
+    page = client.get("/r/letter/certificate").content.decode()
+    assert "它停在 18 个月、免租 1 个月。" in page
     assert "高出不超过 3% 的几档里" in page
     Proposal.objects.update(lead={})
     assert "信为什么从这一档开始" not in client.get("/r/letter/certificate").content.decode()

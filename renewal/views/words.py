@@ -329,4 +329,9 @@ def _lead(why: letters.Why) -> dict[str, Any] | None:
     line = term(why.lead["term_months"])
     if free:
         line = _("%(term)s with %(free)s free") % {"term": line, "free": months(free)}
-    return {"line": line, "chosen_on": day(why.prepared_on), "above": why.lead["above_percent"]}
+    return {
+        "line": line,
+        "has_free": bool(free),
+        "chosen_on": day(why.prepared_on),
+        "above": why.lead["above_percent"],
+    }
